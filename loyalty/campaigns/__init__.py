@@ -1,0 +1,1 @@
+"""Campaigns: earn rules and their versions."""

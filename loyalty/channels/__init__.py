@@ -1,0 +1,1 @@
+"""Channels: orders and members come in from shops and tills, one module or folder a channel."""

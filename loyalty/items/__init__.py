@@ -1,0 +1,1 @@
+"""Items: one code on every physical thing; ranges, scans, claims."""

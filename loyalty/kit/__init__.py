@@ -1,0 +1,1 @@
+"""The shared kernel: what every other part stands on, and which imports nothing of ours."""

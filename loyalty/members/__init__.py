@@ -1,0 +1,1 @@
+"""Members: who they are, on every channel; consent, merge, erasure."""

@@ -1,0 +1,1 @@
+"""Redemption: what points can be turned into, and turning them."""

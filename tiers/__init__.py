@@ -1,0 +1,1 @@
+"""Tiers: ladders, qualification and review."""
