@@ -1,0 +1,1 @@
+"""The database's schema as a chain of migrations, written by hand."""
