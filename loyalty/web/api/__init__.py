@@ -1,0 +1,19 @@
+"""The JSON API under /v1, for shops, tills and a brand's own programs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from litestar import Router, get
+from litestar.openapi import OpenAPIConfig
+
+
+@get("/ping", include_in_schema=False, sync_to_thread=False)
+def ping() -> dict[str, str]:
+    """Answer nothing: the baseline that benchmarks measure a request against."""
+    return {}
+
+
+OPENAPI: Final = OpenAPIConfig(title="Tallystar", version="1", path="/v1/reference")
+
+router: Final = Router(path="/v1", route_handlers=[ping])

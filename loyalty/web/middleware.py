@@ -1,0 +1,100 @@
+"""What surrounds every request: a time limit, characters that are never valid, headers that browsers obey, a log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any, Final
+
+from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from loyalty.kit.errors import InvalidInputError
+
+access_logger: Final = logging.getLogger("loyalty.access")
+
+REQUEST_TIMEOUT_SECONDS: Final = 30
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+    "font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+"""Everything from this server, nothing inline: a page's script and style are files under /static."""
+
+_HEADERS: Final = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "permissions-policy": "camera=(self), geolocation=(), microphone=()",
+    "cross-origin-opener-policy": "same-origin",
+}
+_NEVER_VALID: Final = b"\0"
+
+
+async def set_security_headers(message: Message, scope: Scope) -> None:
+    """Add the headers to every answer, failures included. Answers are private unless a handler says otherwise."""
+    if message["type"] != "http.response.start":
+        return
+    headers = MutableScopeHeaders.from_message(message)
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("cache-control", "no-store")
+    if scope["app"].state["https"]:
+        headers.setdefault("strict-transport-security", "max-age=31536000")
+
+
+class RequestLimits(ASGIMiddleware):
+    """Gives up a request after thirty seconds, and refuses addresses that hold U+0000 or bytes that are no UTF-8.
+
+    PostgreSQL cannot keep U+0000, so it would otherwise travel as far as the database and fail there.
+    """
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Run the request under the limits. Raises InvalidInputError and TimeoutError."""
+        if "\0" in scope["path"] or "\ufffd" in scope["path"]:
+            raise InvalidInputError("holds a character that is never valid", field="path")
+        query = scope["query_string"].upper()
+        if b"%00" in query or _NEVER_VALID in query:
+            raise InvalidInputError("holds the character U+0000", field="query")
+        async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
+            await next_app(scope, receive, send)
+
+
+class AccessLog(ASGIMiddleware):
+    """One line a request: method, route, status, milliseconds. Never the query, a header, a cookie or a body.
+
+    The route is its template (`/v1/members/{member_id:str}`), so that ids do not fill the log either.
+    """
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Run the request, then write its line."""
+        if not access_logger.isEnabledFor(logging.INFO):
+            await next_app(scope, receive, send)
+            return
+        status = 0
+        started = time.perf_counter()
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await next_app(scope, receive, watch)
+        finally:
+            milliseconds = (time.perf_counter() - started) * 1000
+            access_logger.info("%s %s %d %.1f ms", scope["method"], _template(scope), status, milliseconds)  # type: ignore[typeddict-item]
+
+
+def _template(scope: Scope) -> str:
+    template: Any = scope.get("path_template")
+    return str(template) if template else "(no route)"

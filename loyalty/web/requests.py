@@ -1,0 +1,105 @@
+"""Reading a JSON body: strictly, with a limit, naming the field that is wrong."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+from litestar import Request
+from litestar.exceptions import HTTPException
+
+from loyalty.kit.errors import FieldError, InvalidInputError
+
+MAX_BODY_BYTES: Final = 1_000_000
+"""A body above this is refused with 413. An order of 1,000 lines takes a quarter of it."""
+
+_JSON_TYPES: Final = ("application/json", "application/problem+json")
+_AT_PATH: Final = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
+_NAMED_FIELD: Final = re.compile(
+    r"^Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL
+)
+_ESCAPED_NUL: Final = b"\\u0000"
+
+
+class UnsupportedMediaTypeError(HTTPException):
+    """The body is of a type that is not read here."""
+
+    status_code = 415
+
+
+def fault(message: str) -> FieldError:
+    """Turn msgspec's sentence (`Expected int, got str - at $.lines[0].quantity`) into the field and the reason."""
+    match = _AT_PATH.match(message)
+    reason, path = (match["reason"], match["path"] or "") if match else (message, "")
+    field = path.removeprefix(".")
+    if named := _NAMED_FIELD.match(reason):
+        field = f"{field}.{named['name']}" if field else named["name"]
+        reason = "is required" if named["what"] == "missing required" else "is not a field of this request"
+    return FieldError(field or "body", reason.replace("`", ""))
+
+
+class InvalidBodyError(InvalidInputError):
+    """A JSON body that does not fit its type. Names one field: the first that is wrong."""
+
+    def __init__(self, error: FieldError) -> None:
+        super().__init__(error["reason"], field=error["field"])
+
+
+@lru_cache(maxsize=256)
+def _decoder(target: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(target)
+
+
+def decode_body(body: bytes, target: Any) -> Any:
+    """Decode a JSON body into a msgspec type. Raises InvalidBodyError.
+
+    Strict: `"100"` is no number, and a field that the type does not have is refused. The character U+0000 is refused
+    too, because PostgreSQL's text cannot hold it.
+    """
+    try:
+        value = _decoder(target).decode(body)
+        if _ESCAPED_NUL in body and (path := _find_nul(msgspec.json.decode(body), "")) is not None:
+            raise InvalidBodyError(FieldError(path or "body", "contains the character U+0000, which cannot be kept"))
+    except msgspec.ValidationError as error:
+        raise InvalidBodyError(fault(str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidBodyError(FieldError("body", f"is not JSON: {error}")) from error
+    except RecursionError as error:
+        raise InvalidBodyError(FieldError("body", "is nested too deeply")) from error
+    return value
+
+
+def _find_nul(value: Any, path: str) -> str | None:
+    """The path of the first string (or key) that holds U+0000."""
+    if isinstance(value, str):
+        return path if "\0" in value else None
+    if isinstance(value, dict):
+        items = [(key, f"{path}.{key}" if path else key) for key in value]
+        for key, inner in items:
+            found = path if "\0" in key else _find_nul(value[key], inner)
+            if found is not None:
+                return found
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            found = _find_nul(member, f"{path}[{index}]")
+            if found is not None:
+                return found
+    return None
+
+
+class StrictRequest(Request[Any, Any, Any]):
+    """A request whose JSON body is decoded into the handler's own type.
+
+    Litestar decodes to plain objects and converts them leniently afterwards, so `"100"` would pass for a number.
+    """
+
+    async def json(self) -> Any:
+        """The body as the type of the handler's `data`. Raises InvalidBodyError and UnsupportedMediaTypeError."""
+        media_type, _ = self.content_type
+        if media_type and media_type not in _JSON_TYPES:
+            message = f"this address reads application/json, not {media_type[:80]}"
+            raise UnsupportedMediaTypeError(message)
+        field = self.route_handler.parsed_fn_signature.parameters.get("data")
+        return decode_body(await self.body(), field.annotation if field else Any)
