@@ -1,0 +1,152 @@
+"""Pages: one function that renders a template for whoever asks, in their language and the programme's time zone.
+
+Every template gets `t` (words), `format` (numbers, money, dates), `asset` (addresses of static files), `csrf` (the
+hidden field of a form), `programme`, `language`, `language_link`, `path` and `signed_in`. A value that is missing is
+an error, not an empty string.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Request, Response
+from litestar.config.app import AppConfig
+from litestar.connection import ASGIConnection
+from litestar.datastructures import Cookie
+from litestar.plugins import InitPlugin
+from litestar.status_codes import HTTP_200_OK, HTTP_304_NOT_MODIFIED
+from litestar.template.base import csrf_token
+from markupsafe import Markup
+
+from loyalty.kit.programme import Programme
+from loyalty.web.assets import Assets, serve_asset
+from loyalty.web.i18n import LANGUAGE_TAGS, LANGUAGES, Formats, Language, Translator, choose_language
+from loyalty.web.ornament import rosette
+from loyalty.web.problems import Problem
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+LANGUAGE_COOKIE: Final = "lang"
+_A_YEAR_SECONDS: Final = 365 * 24 * 3600
+
+_VARY: Final = "Accept-Language, Cookie"
+
+_ERROR_KINDS: Final = {403: "forbidden", 404: "not_found", 410: "not_found", 413: "too_large", 429: "too_many"}
+_UNAVAILABLE: Final = 503
+_OUR_FAULT: Final = 500
+
+
+class Pages(InitPlugin):
+    """Gives an application its static files and its templates. `theme` is a brand's style sheet, where it has one."""
+
+    def __init__(self, *, theme: Path | None = None) -> None:
+        self._theme = theme
+
+    def on_app_init(self, app_config: AppConfig) -> AppConfig:
+        """Read the static files, serve them, and draw problems for people."""
+        app_config.state["assets"] = Assets(theme=self._theme)
+        app_config.state["problem_page"] = problem_page
+        app_config.route_handlers.append(serve_asset)
+        return app_config
+
+
+@cache
+def environment() -> Environment:
+    """The Jinja environment: everything escaped, nothing undefined."""
+    made = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update({"rosette": rosette, "languages": LANGUAGES, "language_tags": LANGUAGE_TAGS})
+    return made
+
+
+def language_of(request: ASGIConnection[Any, Any, Any, Any], *, default: str = "en") -> Language:
+    """The language of a request: `?lang=`, then the cookie, then Accept-Language, then the programme's."""
+    return choose_language(
+        asked=request.query_params.get("lang"),
+        remembered=request.cookies.get(LANGUAGE_COOKIE),
+        accept_language=request.headers.get("accept-language"),
+        default=default,
+    )
+
+
+def render(request: Request[Any, Any, Any], template: str, *, programme: Programme | None, **context: Any) -> str:
+    """Render a template of `templates/` to a string. `programme` is None only where it cannot be known (an error)."""
+    language = language_of(request, default=programme.locale if programme else "en")
+    values = {
+        "t": Translator(language),
+        "format": Formats(language, programme.zone if programme else ZoneInfo("UTC")),
+        "language": language,
+        "language_link": lambda other: _language_link(request, other),
+        "path": request.url.path,
+        "asset": request.app.state.assets.address,
+        "csrf": _csrf_field(request),
+        "programme": programme,
+        "signed_in": False,
+    }
+    return environment().get_template(template).render(values | context)
+
+
+def page(
+    request: Request[Any, Any, Any],
+    template: str,
+    *,
+    programme: Programme | None,
+    status_code: int = 200,
+    private: bool = False,
+    **context: Any,
+) -> Response[bytes]:
+    """Render a template into an answer. `context` may say `signed_in=True`.
+
+    A page is revalidated by its ETag, so that going back or reloading on a bad network costs a 304. One that shows a
+    person's data (`private`) is never stored, so that the back button shows nothing after signing out.
+    """
+    body = render(request, template, programme=programme, **context).encode()
+    headers = {"Vary": _VARY, "Cache-Control": "no-store" if private else "private, no-cache"}
+    cookies = _language_cookies(request)
+    if status_code == HTTP_200_OK and not private:
+        tag = f'W/"{hashlib.sha256(body).hexdigest()[:20]}"'
+        headers["ETag"] = tag
+        if request.method in ("GET", "HEAD") and request.headers.get("if-none-match") == tag:
+            return Response(b"", status_code=HTTP_304_NOT_MODIFIED, headers=headers, cookies=cookies)
+    return Response(body, media_type="text/html", status_code=status_code, headers=headers, cookies=cookies)
+
+
+def problem_page(request: Request[Any, Any, Any], problem: Problem) -> Response[bytes]:
+    """A kind page for an error: what happened and what to do, and no word of machinery."""
+    if problem.status >= _OUR_FAULT:
+        kind = "unavailable" if problem.status == _UNAVAILABLE else "broken"
+    else:
+        kind = _ERROR_KINDS.get(problem.status, "not_understood")
+    instance = (problem.instance or "").removeprefix("urn:uuid:")[:8]
+    return page(
+        request, "error.html", programme=None, status_code=problem.status, private=True, kind=kind, instance=instance
+    )
+
+
+def _csrf_field(request: Request[Any, Any, Any]) -> Markup:
+    token = csrf_token({"request": request})
+    return Markup('<input type="hidden" name="_csrf_token" value="{}">').format(token)
+
+
+def _language_link(request: Request[Any, Any, Any], language: Language) -> str:
+    """This page in another language; what a form answered has no address of its own, so from there the start page."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+    path = request.url.path if request.method == "GET" else "/"
+    return f"{path}?{urlencode([*kept, ('lang', language)])}"
+
+
+def _language_cookies(request: Request[Any, Any, Any]) -> list[Cookie]:
+    asked = request.query_params.get("lang")
+    if asked not in LANGUAGES:
+        return []
+    return [Cookie(LANGUAGE_COOKIE, value=asked, max_age=_A_YEAR_SECONDS, samesite="lax", httponly=True)]
