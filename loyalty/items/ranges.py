@@ -1,0 +1,415 @@
+"""Ranges: consecutive codes of one print order, minted, cut and moved through their states as intervals.
+
+Indexes of a (gtin, kid) are handed out in order and never again. Whoever takes or cuts an interval first locks the row
+of its series, so that ranges neither overlap nor leave holes, whatever happens at the same time.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from itertools import pairwise
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Row, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty.items.codes import INDEX_LIMIT
+from loyalty.items.events import record_event
+from loyalty.items.keys import MasterKeys
+from loyalty.items.products import POINTS_LIMIT, LocalText, get_product
+from loyalty.items.tables import code_range_table, code_series_table
+from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError
+from loyalty.kit.ids import new_id, public_id
+
+RangeState = Literal["issued", "printed", "activated", "shipped", "sold", "recalled", "retired"]
+
+NextState = Literal["printed", "activated", "shipped", "sold", "recalled", "retired"]
+"""A state that codes are moved to; they are born as issued."""
+
+MINT_LIMIT: Final = 1_000_000_000
+"""The most codes of one print order."""
+LIVE_STATES: Final[frozenset[RangeState]] = frozenset({"activated", "shipped", "sold"})
+"""The states in which an item is on its way to a shopper or in their hands, and can be claimed."""
+
+_ROAD: Final[tuple[RangeState, ...]] = ("issued", "printed", "activated", "shipped", "sold")
+_TEXT_LIMIT: Final = 200
+_range: Final = code_range_table.c
+
+
+class RangeStateError(ConflictError):
+    """A state that codes cannot go to from where they are."""
+
+    type = "range-state"
+    title = "These codes cannot go to that state"
+
+
+class SeriesExhaustedError(ConflictError):
+    """No indexes are left under this GTIN and key id; a new key id opens a new series."""
+
+    type = "code-series-exhausted"
+    title = "No codes are left in this series"
+
+
+class RangePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a print order says about claiming its items."""
+
+    pin_required: bool = False
+    """Claiming takes the code under the scratch-off."""
+    points_on_claim: int | None = None
+    """In place of the product's points."""
+
+
+class CodeRange(msgspec.Struct, frozen=True, kw_only=True):
+    """The codes from index `lo` to `hi`, ends included. `origin_id` is the range they were minted in."""
+
+    id: UUID
+    origin_id: UUID
+    programme_id: UUID
+    gtin: str
+    kid: int
+    lo: int
+    hi: int
+    state: RangeState
+    print_order: str
+    lot: str | None
+    region: str | None
+    expires_on: date | None
+    policy: RangePolicy
+    created_at: datetime
+
+    @property
+    def count(self) -> int:
+        """How many codes it holds."""
+        return self.hi - self.lo + 1
+
+    @property
+    def public_id(self) -> str:
+        """The id as the outside world sees it."""
+        return public_id("rng", self.id)
+
+
+async def mint_range(
+    connection: AsyncConnection,
+    keys: MasterKeys,
+    *,
+    programme_id: UUID,
+    gtin: str,
+    count: int,
+    print_order: str,
+    kid: int | None = None,
+    lot: str | None = None,
+    region: str | None = None,
+    expires_on: date | None = None,
+    policy: RangePolicy | None = None,
+    at: datetime | None = None,
+    actor: str | None = None,
+) -> CodeRange:
+    """Take the next `count` codes of a product as a range in state `issued`; under the newest key unless one is named.
+
+    Raises NotFoundError where the product or the key id is not known, InvalidInputError naming the field,
+    SeriesExhaustedError where the series has fewer codes left.
+    """
+    if not 0 < count <= MINT_LIMIT:
+        raise InvalidInputError(f"a print order has 1 to {MINT_LIMIT} codes, not {count}", field="count")
+    name = _text(print_order, field="print_order")
+    if not name:
+        raise InvalidInputError("a print order needs a name", field="print_order")
+    policy = policy or RangePolicy()
+    if policy.points_on_claim is not None and not 0 <= policy.points_on_claim <= POINTS_LIMIT:
+        raise InvalidInputError(f"points are from 0 to {POINTS_LIMIT}", field="policy.points_on_claim")
+    product = await get_product(connection, programme_id=programme_id, gtin=gtin)
+    kid = keys.current_kid if kid is None else kid
+    keys.for_product(product.gtin, kid)
+    lo = await _take_indexes(connection, programme_id=programme_id, gtin=product.gtin, kid=kid, count=count)
+    identifier = new_id()
+    values = {
+        "id": identifier,
+        "origin_id": identifier,
+        "programme_id": programme_id,
+        "gtin": product.gtin,
+        "kid": kid,
+        "lo": lo,
+        "hi": lo + count - 1,
+        "state": "issued",
+        "print_order": name,
+        "lot": _text(lot, field="lot") or None,
+        "region": _text(region, field="region") or None,
+        "expires_on": expires_on,
+        "policy": policy,
+    }
+    row = (await connection.execute(insert(code_range_table).values(values).returning(code_range_table))).one()
+    minted = range_from_row(row)
+    await record_event(
+        connection,
+        programme_id=programme_id,
+        gtin=minted.gtin,
+        kid=kid,
+        lo=minted.lo,
+        hi=minted.hi,
+        kind="minted",
+        at=at,
+        actor=actor,
+    )
+    return minted
+
+
+async def get_range(connection: AsyncConnection, *, programme_id: UUID, range_id: UUID) -> CodeRange:
+    """Find a range of a programme by its id. Raises NotFoundError."""
+    query = select(code_range_table).where(_range.id == range_id, _range.programme_id == programme_id)
+    row = (await connection.execute(query)).first()
+    if row is None:
+        raise NotFoundError("there is no such range of codes in this programme", field="range")
+    return range_from_row(row)
+
+
+async def list_ranges(
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    gtin: str | None = None,
+    origin_id: UUID | None = None,
+    before: UUID | None = None,
+    limit: int = 100,
+) -> list[CodeRange]:
+    """A programme's ranges made before the range `before`, newest first; of one product or print order if asked."""
+    query = select(code_range_table).where(_range.programme_id == programme_id)
+    if gtin is not None:
+        query = query.where(_range.gtin == gtin)
+    if origin_id is not None:
+        query = query.where(_range.origin_id == origin_id)
+    if before is not None:
+        query = query.where(_range.id < before)
+    rows = await connection.execute(query.order_by(_range.id.desc()).limit(limit))
+    return [range_from_row(row) for row in rows]
+
+
+async def find_range(connection: AsyncConnection, *, gtin: str, kid: int, index: int) -> CodeRange | None:
+    """The range that holds an index; None where no print order took it."""
+    # Ranges do not overlap, so only the one that starts last at or before the index can hold it.
+    query = (
+        select(code_range_table)
+        .where(_range.gtin == gtin, _range.kid == kid, _range.lo <= index)
+        .order_by(_range.lo.desc())
+        .limit(1)
+    )
+    row = (await connection.execute(query)).first()
+    return None if row is None or row.hi < index else range_from_row(row)
+
+
+async def change_state(
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    gtin: str,
+    kid: int,
+    lo: int,
+    hi: int,
+    state: NextState,
+    at: datetime | None = None,
+    places: LocalText | None = None,
+    public: bool | None = None,
+    actor: str | None = None,
+) -> list[CodeRange]:
+    """Move the codes from index `lo` to `hi` to a state, cutting ranges at the ends, and record it as an event.
+
+    The road is issued, printed, activated, shipped, sold: steps may be left out, none goes back. Any code can be
+    recalled or retired; a recall is lifted by naming the live state to return to; retired is the end. Codes that are in
+    the state already stay as they are, and if all are, nothing is recorded. Answers the ranges of the interval.
+
+    Raises NotFoundError where some code of the interval was never minted, RangeStateError where one cannot go there.
+    """
+    await _lock_series(connection, programme_id=programme_id, gtin=gtin, kid=kid)
+    pieces = await _pieces(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
+    for piece in pieces:
+        if not _may_go(piece.state, state):
+            message = f"codes {piece.lo} to {piece.hi} are {piece.state} and cannot become {state}"
+            raise RangeStateError(message, field="state", state=piece.state)
+    changed = [
+        (max(piece.lo, lo), min(piece.hi, hi))
+        for piece in pieces
+        if piece.state != state  # a repeated request finds nothing to do
+    ]
+    if not changed:
+        return pieces
+    await _cut(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
+    await connection.execute(update(code_range_table).where(*_within(gtin, kid, lo, hi)).values(state=state))
+    for first, last in _joined(changed):
+        await record_event(
+            connection,
+            programme_id=programme_id,
+            gtin=gtin,
+            kid=kid,
+            lo=first,
+            hi=last,
+            kind=state,
+            at=at,
+            places=places,
+            public=public,
+            actor=actor,
+        )
+    return await _pieces(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
+
+
+async def change_range_state(
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    range_id: UUID,
+    state: NextState,
+    at: datetime | None = None,
+    places: LocalText | None = None,
+    public: bool | None = None,
+    actor: str | None = None,
+) -> CodeRange:
+    """Move a whole range to a state, as change_state does. Raises NotFoundError where there is no such range."""
+    found = await get_range(connection, programme_id=programme_id, range_id=range_id)
+    await _lock_series(connection, programme_id=programme_id, gtin=found.gtin, kid=found.kid)
+    found = await get_range(connection, programme_id=programme_id, range_id=range_id)  # somebody may have cut it
+    changed = await change_state(
+        connection,
+        programme_id=programme_id,
+        gtin=found.gtin,
+        kid=found.kid,
+        lo=found.lo,
+        hi=found.hi,
+        state=state,
+        at=at,
+        places=places,
+        public=public,
+        actor=actor,
+    )
+    return changed[0]
+
+
+async def assign_lot(
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    gtin: str,
+    kid: int,
+    lo: int,
+    hi: int,
+    lot: str,
+    expires_on: date | None = None,
+    region: str | None = None,
+) -> list[CodeRange]:
+    """Say which lot the codes from index `lo` to `hi` went onto, with its last good day and its region of sale.
+
+    Codes are often printed before it is known what they will be stuck on. Raises as change_state does.
+    """
+    await _lock_series(connection, programme_id=programme_id, gtin=gtin, kid=kid)
+    await _pieces(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
+    await _cut(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
+    values: dict[str, Any] = {"lot": _text(lot, field="lot") or None}
+    values |= {} if expires_on is None else {"expires_on": expires_on}
+    values |= {} if region is None else {"region": _text(region, field="region") or None}
+    await connection.execute(update(code_range_table).where(*_within(gtin, kid, lo, hi)).values(values))
+    return await _pieces(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
+
+
+def range_from_row(row: Row[Any]) -> CodeRange:
+    """Read a row that holds the columns of the range table."""
+    return CodeRange(
+        id=row.id,
+        origin_id=row.origin_id,
+        programme_id=row.programme_id,
+        gtin=row.gtin,
+        kid=row.kid,
+        lo=row.lo,
+        hi=row.hi,
+        state=row.state,
+        print_order=row.print_order,
+        lot=row.lot,
+        region=row.region,
+        expires_on=row.expires_on,
+        policy=msgspec.convert(row.policy, RangePolicy),
+        created_at=row.created_at,
+    )
+
+
+def _may_go(present: RangeState, wanted: NextState) -> bool:
+    if present == wanted:
+        return True
+    if present == "retired":
+        return False
+    if wanted in ("recalled", "retired"):
+        return True
+    if present == "recalled":
+        return wanted in LIVE_STATES
+    return _ROAD.index(wanted) > _ROAD.index(present)
+
+
+def _joined(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ordered intervals with neighbours made one."""
+    starts = [intervals[0][0]] + [after[0] for before, after in pairwise(intervals) if before[1] + 1 != after[0]]
+    ends = [before[1] for before, after in pairwise(intervals) if before[1] + 1 != after[0]] + [intervals[-1][1]]
+    return list(zip(starts, ends, strict=True))
+
+
+def _text(value: str | None, *, field: str) -> str:
+    text = (value or "").strip()
+    if len(text) > _TEXT_LIMIT or not text.isprintable():
+        raise InvalidInputError(f"at most {_TEXT_LIMIT} printable characters", field=field)
+    return text
+
+
+def _within(gtin: str, kid: int, lo: int, hi: int) -> tuple[Any, ...]:
+    return (_range.gtin == gtin, _range.kid == kid, _range.lo >= lo, _range.hi <= hi)
+
+
+async def _take_indexes(connection: AsyncConnection, *, programme_id: UUID, gtin: str, kid: int, count: int) -> int:
+    """Take the next `count` indexes of a series, which stays locked until the transaction ends; the first of them."""
+    series = code_series_table
+    fresh = upsert(series).values(gtin=gtin, kid=kid, programme_id=programme_id, next_index=count)
+    taken = fresh.on_conflict_do_update(
+        index_elements=["gtin", "kid"],
+        set_={"next_index": series.c.next_index + fresh.excluded.next_index},
+        where=series.c.next_index + fresh.excluded.next_index <= INDEX_LIMIT,
+    )
+    end = await connection.scalar(taken.returning(series.c.next_index))
+    if end is None:
+        raise SeriesExhaustedError(f"fewer than {count} codes are left under key {kid}", field="count")
+    return int(end) - count
+
+
+async def _lock_series(connection: AsyncConnection, *, programme_id: UUID, gtin: str, kid: int) -> None:
+    series = code_series_table.c
+    query = (
+        select(literal(1))
+        .select_from(code_series_table)
+        .where(series.gtin == gtin, series.kid == kid, series.programme_id == programme_id)
+        .with_for_update()
+    )
+    if await connection.scalar(query) is None:
+        raise NotFoundError(f"no codes of {gtin} were minted under key {kid}", field="gtin")
+
+
+async def _pieces(connection: AsyncConnection, *, gtin: str, kid: int, lo: int, hi: int) -> list[CodeRange]:
+    """The ranges that an interval lies in, in order. Raises where the interval is none, or holds an unminted code."""
+    if lo > hi:
+        raise InvalidInputError(f"the first index, {lo}, is after the last, {hi}", field="lo")
+    query = (
+        select(code_range_table)
+        .where(_range.gtin == gtin, _range.kid == kid, _range.lo <= hi, _range.hi >= lo)
+        .order_by(_range.lo)
+    )
+    pieces = [range_from_row(row) for row in await connection.execute(query)]
+    # Ranges have no holes between them, so the ends tell whether all of the interval is minted.
+    if not pieces or pieces[0].lo > lo or pieces[-1].hi < hi:
+        raise NotFoundError(f"not all codes from {lo} to {hi} were minted", field="hi")
+    return pieces
+
+
+async def _cut(connection: AsyncConnection, *, gtin: str, kid: int, lo: int, hi: int) -> None:
+    """Cut the ranges of a locked series so that one starts at `lo` and one ends at `hi`."""
+    for start in (lo, hi + 1):
+        found = await find_range(connection, gtin=gtin, kid=kid, index=start)
+        if found is None or found.lo == start:
+            continue
+        head = update(code_range_table).where(_range.gtin == gtin, _range.kid == kid, _range.lo == found.lo)
+        await connection.execute(head.values(hi=start - 1))
+        tail = msgspec.structs.asdict(found) | {"id": new_id(), "lo": start}
+        await connection.execute(insert(code_range_table).values(tail))
