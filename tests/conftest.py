@@ -1,0 +1,130 @@
+"""A real PostgreSQL for the tests: one server a run, one migrated template, a clone of it for each worker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from loyalty.kit.db import create_engine
+from loyalty.kit.embedded import EmbeddedPostgres
+from loyalty.kit.migrate import migrate
+from loyalty.kit.programme import Programme, create_channel, create_programme
+
+_HOME_VARIABLE = "TALLYSTAR_TESTS_HOME"
+_TEMPLATE = "tests_template"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose one home for the run. The workers of pytest-xdist are children and inherit it."""
+    if not hasattr(config, "workerinput"):
+        os.environ[_HOME_VARIABLE] = tempfile.mkdtemp(prefix="tallystar-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(_HOME_VARIABLE))
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """The run's server: durable as in production, shared by all workers, stopped by the last."""
+    with EmbeddedPostgres(Path(os.environ[_HOME_VARIABLE])) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> str:
+    """The name of a database that was migrated once. Tests clone it and never open it."""
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(1)")
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_TEMPLATE]).fetchone():
+            unfinished = f"{_TEMPLATE}_{uuid4().hex}"
+            connection.execute(f"CREATE DATABASE {unfinished}")
+            migrate(_with_database(server_url, unfinished))
+            connection.execute(f"ALTER DATABASE {unfinished} RENAME TO {_TEMPLATE}")
+    return _TEMPLATE
+
+
+@contextmanager
+def _clone(server_url: str, template: str) -> Iterator[str]:
+    """A database of one's own, made from the template and dropped afterwards."""
+    name = f"tests_{uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock_shared(2)")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield _with_database(server_url, name)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _with_database(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def database_url(server_url: str, template: str) -> Iterator[str]:
+    """The worker's database, migrated and empty. What a test commits there stays for the tests after it."""
+    with _clone(server_url, template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on the worker's database."""
+    engine = create_engine(database_url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def connection(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection inside a transaction that is rolled back at the end: the usual way to test a domain function."""
+    async with engine.connect() as connection:
+        yield connection
+        await connection.rollback()
+
+
+@pytest.fixture
+def fresh_database_url(server_url: str, template: str) -> Iterator[str]:
+    """A migrated database for this test alone, for what needs real commits, several processes or a schema change."""
+    with _clone(server_url, template) as url:
+        yield url
+
+
+@pytest.fixture
+async def committed_engine(fresh_database_url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on a database for this test alone: commit, and use several connections at once."""
+    engine = create_engine(fresh_database_url)
+    yield engine
+    await engine.dispose()
+
+
+async def make_programme(connection: AsyncConnection) -> Programme:
+    """A programme in Shanghai with an online shop, `online`, and a store, `store-1`."""
+    programme = await create_programme(
+        connection,
+        code=f"brand-{uuid4().hex[:12]}",
+        name="Brand",
+        time_zone="Asia/Shanghai",
+        currency="CNY",
+        locale="zh",
+    )
+    await create_channel(connection, programme, code="online", name="Online shop", kind="online")
+    await create_channel(connection, programme, code="store-1", name="Store 1", kind="store")
+    return programme
+
+
+@pytest.fixture
+async def programme(connection: AsyncConnection) -> Programme:
+    """A programme in the test's transaction; see `make_programme`."""
+    return await make_programme(connection)
