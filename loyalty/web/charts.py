@@ -1,0 +1,133 @@
+"""Charts drawn on the server as inline SVG: no script, sharp at any size, coloured by `css/charts.css`.
+
+A chart is a picture of a table. Put the table beside it (or in a <details>): the chart's name and description tell a
+screen reader what it shows, and the table holds the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+from markupsafe import Markup
+
+_WIDTH: Final = 720
+_HEIGHT: Final = 280
+_LEFT: Final = 64
+_RIGHT: Final = 8
+_TOP: Final = 12
+_BOTTOM: Final = 28
+_MOST_TICKS: Final = 6
+_MOST_LABELS: Final = 14
+_ROW_HEIGHT: Final = 36
+_ROW_LABEL_WIDTH: Final = 168
+_ROW_VALUE_WIDTH: Final = 96
+
+
+class Flow(msgspec.Struct, frozen=True, kw_only=True):
+    """One column pair of a flow chart: what came in and what went out in a period, both zero or more."""
+
+    label: str
+    inward: int
+    outward: int
+
+
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
+    """One bar: zero or more."""
+
+    label: str
+    value: int
+
+
+def nice_step(extent: int, *, most_ticks: int = _MOST_TICKS) -> int:
+    """The smallest of 1, 2 or 5 times a power of ten that divides `extent` into at most `most_ticks` steps."""
+    step = 1
+    while True:
+        for factor in (1, 2, 5):
+            if step * factor * most_ticks >= extent:
+                return step * factor
+        step *= 10
+
+
+def flow_chart(
+    flows: Sequence[Flow],
+    *,
+    title: str,
+    description: str,
+    inward_name: str,
+    outward_name: str,
+    number: Callable[[int], str],
+) -> Markup:
+    """Columns above the line for what came in, below it for what went out; `number` writes a value.
+
+    The names are those of the legend, which is part of the picture, so that direction and words tell the two apart and
+    colour only helps.
+    """
+    high = max((flow.inward for flow in flows), default=0)
+    low = max((flow.outward for flow in flows), default=0)
+    step = nice_step(max(high + low, 1))
+    top, bottom = -(-high // step) * step, -(-low // step) * step
+    top = top if top or bottom else step
+    scale = (_HEIGHT - _TOP - _BOTTOM) / (top + bottom)
+    zero = _TOP + top * scale
+    parts = [_gridline(zero - value * scale, number(value), zero=value == 0) for value in range(-bottom, top + 1, step)]
+    slot = (_WIDTH - _LEFT - _RIGHT) / max(len(flows), 1)
+    every = -(-len(flows) // _MOST_LABELS) if flows else 1
+    for index, flow in enumerate(flows):
+        left = _LEFT + slot * index + slot * 0.2
+        width = slot * 0.6
+        tip = f"{flow.label}: {inward_name} {number(flow.inward)}, {outward_name} {number(flow.outward)}"
+        parts.append(
+            Markup("<g><title>{}</title>{}{}</g>").format(
+                tip,
+                _column("chart__in", left, zero - flow.inward * scale, width, flow.inward * scale),
+                _column("chart__out", left, zero, width, flow.outward * scale),
+            )
+        )
+        if index % every == 0:
+            parts.append(_text(left + width / 2, _HEIGHT - 8, flow.label, anchor="middle"))
+    legend = Markup(
+        '<p class="chart-legend" aria-hidden="true"><span class="chart-legend__in">{}</span>'
+        '<span class="chart-legend__out">{}</span></p>'
+    ).format(inward_name, outward_name)
+    return legend + _picture(_HEIGHT, title, description, parts)
+
+
+def bar_chart(bars: Sequence[Bar], *, title: str, description: str, number: Callable[[int], str]) -> Markup:
+    """One horizontal bar a row, its label before it and its value after it, in the order given."""
+    most = max((bar.value for bar in bars), default=0) or 1
+    room = _WIDTH - _ROW_LABEL_WIDTH - _ROW_VALUE_WIDTH
+    parts = []
+    for index, bar in enumerate(bars):
+        middle = _ROW_HEIGHT * index + _ROW_HEIGHT / 2
+        length = room * bar.value / most
+        parts += [
+            _text(_ROW_LABEL_WIDTH - 12, middle + 5, bar.label, anchor="end", css="chart__name"),
+            _column("chart__bar", _ROW_LABEL_WIDTH, middle - 9, max(length, 1), 18),
+            _text(_ROW_LABEL_WIDTH + length + 8, middle + 5, number(bar.value), anchor="start", css="chart__value"),
+        ]
+    return _picture(_ROW_HEIGHT * max(len(bars), 1), title, description, parts)
+
+
+def _picture(height: int, title: str, description: str, parts: Sequence[Markup]) -> Markup:
+    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}. {}">{}</svg>').format(
+        _WIDTH, height, title, description, Markup("").join(parts)
+    )
+
+
+def _gridline(y: float, label: str, *, zero: bool) -> Markup:
+    line = Markup('<path class="{}" d="M{} {:.1f}H{}"/>').format(
+        "chart__zero" if zero else "chart__grid", _LEFT, y, _WIDTH - _RIGHT
+    )
+    return line + _text(_LEFT - 8, y + 4, label, anchor="end")
+
+
+def _column(css: str, x: float, y: float, width: float, height: float) -> Markup:
+    return Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="2"/>').format(
+        css, x, y, width, height
+    )
+
+
+def _text(x: float, y: float, words: str, *, anchor: str, css: str = "chart__tick") -> Markup:
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(css, x, y, anchor, words)
