@@ -27,6 +27,7 @@ logger: Final = logging.getLogger("loyalty.web")
 
 PROBLEM_JSON: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 2
+_OUR_FAULT: Final = HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 class FieldFault(msgspec.Struct, frozen=True):
@@ -117,7 +118,7 @@ def problem_of(error: Exception) -> Problem:
         )
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
-        if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status < _OUR_FAULT:
             slug = status.phrase.lower().replace(" ", "-")
             return Problem(type=f"/problems/{slug}", title=status.phrase, status=status, detail=error.detail)
     return Problem(
@@ -144,9 +145,11 @@ def _parameter_fault(message: Mapping[str, str]) -> FieldError:
 
 
 def _refusal(error: Exception) -> DomainError | None:
-    """The error as one of our own; None where it is a fault of ours."""
+    """The error as one of our own; None where it is a fault of ours, whose text may tell of our insides."""
     if isinstance(error, DomainError):
-        return error
+        known = _database_refusal(error.__cause__) if isinstance(error.__cause__, _FAULTS) else None
+        error = known or error
+        return error if error.status < _OUR_FAULT or isinstance(error, UnavailableError) else None
     if isinstance(error, HTTPException):
         return _http_refusal(error)
     if isinstance(error, PoolTimeoutError):
@@ -199,7 +202,7 @@ def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Respo
     # Neither headers, nor query, nor body are logged: they hold phone numbers and keys.
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         logger.warning("%s %s: %s (%s)", request.method, request.scope["path"], problem.detail, type(error).__name__)
-    elif problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    elif problem.status >= _OUR_FAULT:
         logger.error("%s %s failed: %s", request.method, request.scope["path"], problem.instance, exc_info=error)
     draw: ProblemPage | None = request.app.state.get("problem_page")
     if draw is not None and wants_page(request):

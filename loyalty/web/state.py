@@ -14,8 +14,9 @@ connection while it still validates the body.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,12 +25,19 @@ from litestar.datastructures import State
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from loyalty.items.keys import FILE_NAME as ITEM_KEYS_FILE
+from loyalty.items.keys import MasterKeys
+from loyalty.kit.crypto import Keyring
 from loyalty.kit.db import create_engine, transaction
+from loyalty.kit.embedded import EmbeddedPostgres
 from loyalty.kit.errors import NotFoundError
 from loyalty.kit.programme import Programme, get_programme, list_programmes
 from loyalty.settings import Settings
+from loyalty.web.security.api_keys import Callers
 from loyalty.web.security.code_senders import CodeSender, code_sender
 
+KEYRING_FILE: Final = "personal-data.json"
+"""The keyring of personal data in `settings.keys`; item codes have `item-codes.json` there."""
 LOCK_TIMEOUT_SECONDS: Final = 5
 """How long a request waits for another one on the same member or idempotency key before it is answered 409."""
 STATEMENT_TIMEOUT_SECONDS: Final = 15
@@ -42,8 +50,11 @@ class Services:
 
     settings: Settings
     engine: AsyncEngine
+    keyring: Keyring
+    item_keys: MasterKeys
     session_secret: bytes
     code_sender: CodeSender
+    callers: Callers
 
     def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """One transaction: committed when the block ends, rolled back when it raises."""
@@ -96,8 +107,11 @@ async def open_services(settings: Settings, engine: AsyncEngine | None = None) -
         yield Services(
             settings=settings,
             engine=opened,
+            keyring=Keyring.open(settings.keys / KEYRING_FILE),
+            item_keys=MasterKeys.load_or_create(settings.keys / ITEM_KEYS_FILE),
             session_secret=settings.session_secret(),
             code_sender=code_sender(settings),
+            callers=Callers(opened),
         )
 
 
@@ -107,10 +121,13 @@ async def open_engine(settings: Settings, engine: AsyncEngine | None) -> AsyncIt
     if engine is not None:
         yield engine
         return
-    assert settings.database_url is not None  # noqa: S101
-    opened = create_engine(settings.database_url)
-    limit_waiting(opened)
-    try:
+    async with AsyncExitStack() as stack:
+        url = settings.database_url
+        if url is None:
+            server = EmbeddedPostgres(settings.home)
+            url = await asyncio.to_thread(server.acquire)
+            stack.push_async_callback(asyncio.to_thread, server.release)
+        opened = create_engine(url)
+        stack.push_async_callback(opened.dispose)
+        limit_waiting(opened)
         yield opened
-    finally:
-        await opened.dispose()
