@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, func, select
+from sqlalchemy import RowMapping, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -41,16 +42,11 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     points_on_claim: int
 
 
-def product_from_row(row: Row[Any]) -> Product:
-    """Read a row that holds the columns of the product table."""
-    return Product(
-        gtin=row.gtin,
-        programme_id=row.programme_id,
-        names=msgspec.convert(row.names, LocalText),
-        descriptions=msgspec.convert(row.descriptions, LocalText),
-        category=row.category,
-        points_on_claim=row.points_on_claim,
-    )
+def product_from_row(values: RowMapping | Mapping[str, Any]) -> Product:
+    """Read the columns of the product table, by their names."""
+    fields = {name: values[name] for name in Product.__struct_fields__}
+    texts = {name: msgspec.convert(values[name], LocalText) for name in ("names", "descriptions")}
+    return Product(**fields | texts)
 
 
 async def save_product(
@@ -101,7 +97,7 @@ async def get_product(connection: AsyncConnection, *, programme_id: UUID, gtin: 
     """
     digits = normalise_gtin(gtin)
     query = select(product_table).where(product_table.c.gtin == digits, product_table.c.programme_id == programme_id)
-    row = (await connection.execute(query)).first()
+    row = (await connection.execute(query)).mappings().first()
     if row is None:
         raise NotFoundError(f"there is no product {digits} in this programme", field="gtin")
     return product_from_row(row)
@@ -122,4 +118,4 @@ async def list_products(
         .order_by(product_table.c.gtin)
         .limit(limit)
     )
-    return [product_from_row(row) for row in await connection.execute(query)]
+    return [product_from_row(row) for row in (await connection.execute(query)).mappings()]

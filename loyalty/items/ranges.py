@@ -6,13 +6,14 @@ of its series, so that ranges neither overlap nor leave holes, whatever happens 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from itertools import pairwise
 from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, insert, literal, select, update
+from sqlalchemy import RowMapping, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -140,8 +141,8 @@ async def mint_range(
         "expires_on": expires_on,
         "policy": policy,
     }
-    row = (await connection.execute(insert(code_range_table).values(values).returning(code_range_table))).one()
-    minted = range_from_row(row)
+    statement = insert(code_range_table).values(values).returning(code_range_table)
+    minted = range_from_row((await connection.execute(statement)).mappings().one())
     await record_event(
         connection,
         programme_id=programme_id,
@@ -159,7 +160,7 @@ async def mint_range(
 async def get_range(connection: AsyncConnection, *, programme_id: UUID, range_id: UUID) -> CodeRange:
     """Find a range of a programme by its id. Raises NotFoundError."""
     query = select(code_range_table).where(_range.id == range_id, _range.programme_id == programme_id)
-    row = (await connection.execute(query)).first()
+    row = (await connection.execute(query)).mappings().first()
     if row is None:
         raise NotFoundError("there is no such range of codes in this programme", field="range")
     return range_from_row(row)
@@ -183,7 +184,7 @@ async def list_ranges(
     if before is not None:
         query = query.where(_range.id < before)
     rows = await connection.execute(query.order_by(_range.id.desc()).limit(limit))
-    return [range_from_row(row) for row in rows]
+    return [range_from_row(row) for row in rows.mappings()]
 
 
 async def find_range(connection: AsyncConnection, *, gtin: str, kid: int, index: int) -> CodeRange | None:
@@ -195,8 +196,8 @@ async def find_range(connection: AsyncConnection, *, gtin: str, kid: int, index:
         .order_by(_range.lo.desc())
         .limit(1)
     )
-    row = (await connection.execute(query)).first()
-    return None if row is None or row.hi < index else range_from_row(row)
+    row = (await connection.execute(query)).mappings().first()
+    return None if row is None or row["hi"] < index else range_from_row(row)
 
 
 async def change_state(
@@ -310,24 +311,10 @@ async def assign_lot(
     return await _pieces(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
 
 
-def range_from_row(row: Row[Any]) -> CodeRange:
-    """Read a row that holds the columns of the range table."""
-    return CodeRange(
-        id=row.id,
-        origin_id=row.origin_id,
-        programme_id=row.programme_id,
-        gtin=row.gtin,
-        kid=row.kid,
-        lo=row.lo,
-        hi=row.hi,
-        state=row.state,
-        print_order=row.print_order,
-        lot=row.lot,
-        region=row.region,
-        expires_on=row.expires_on,
-        policy=msgspec.convert(row.policy, RangePolicy),
-        created_at=row.created_at,
-    )
+def range_from_row(values: RowMapping | Mapping[str, Any]) -> CodeRange:
+    """Read the columns of the range table, by their names."""
+    fields = {name: values[name] for name in CodeRange.__struct_fields__}
+    return CodeRange(**fields | {"policy": msgspec.convert(values["policy"], RangePolicy)})
 
 
 def _may_go(present: RangeState, wanted: NextState) -> bool:
@@ -396,7 +383,7 @@ async def _pieces(connection: AsyncConnection, *, gtin: str, kid: int, lo: int, 
         .where(_range.gtin == gtin, _range.kid == kid, _range.lo <= hi, _range.hi >= lo)
         .order_by(_range.lo)
     )
-    pieces = [range_from_row(row) for row in await connection.execute(query)]
+    pieces = [range_from_row(row) for row in (await connection.execute(query)).mappings()]
     # Ranges have no holes between them, so the ends tell whether all of the interval is minted.
     if not pieces or pieces[0].lo > lo or pieces[-1].hi < hi:
         raise NotFoundError(f"not all codes from {lo} to {hi} were minted", field="hi")

@@ -1,0 +1,321 @@
+"""What a scan says: never a lie, and nothing that frightens an owner. Pure: the rules, without the database.
+
+An outer code can be photographed by anybody, so others having scanned it proves nothing against the item in hand; only
+what one genuine item cannot do (be in two far places at once) makes a code suspect, and even then not to the person
+whose scan came first or who claimed it.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime, timedelta
+from typing import Annotated, Final, Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from loyalty.items.codes import ItemCode
+from loyalty.items.products import Product
+from loyalty.items.ranges import LIVE_STATES, CodeRange, RangeState
+
+VerdictKind = Literal[
+    "first_scan",
+    "seen_by_you",
+    "seen_before",
+    "amber",
+    "suspected_copy",
+    "not_activated",
+    "recalled",
+    "expired",
+    "unknown",
+]
+"""`amber`: several devices within a day, worth a second look; `unknown`: not a code of ours."""
+
+ClaimBlocker = Literal[
+    "claimed_by_you",
+    "claimed",
+    "not_activated",
+    "retired",
+    "recalled",
+    "suspected_copy",
+    "expired",
+    "pin_locked",
+    "unknown",
+]
+"""Why an item cannot be claimed, for pages to put into words."""
+
+UnknownReason = Literal[
+    "bad_gtin", "bad_serial", "unknown_key", "bad_tag", "unknown_product", "not_minted", "honey", "wrong_pin"
+]
+"""Why a try was refused: for the brand's eyes, since it would teach a forger."""
+
+ItemState = RangeState | Literal["honey"]
+"""The state of an item: its own, or else its range's. Honey: exported to a printer, never sold, so a scan is a leak."""
+
+_EARTH_RADIUS_KM: Final = 6371.0
+_Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class ItemSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The thresholds of scans and claims, which a brand may set."""
+
+    window_hours: _Count = 24
+    """How far back devices, cities and speeds are looked at."""
+    amber_devices: _Count = 3
+    copy_cities: _Count = 3
+    copy_speed_kmh: _Count = 900
+    copy_distance_km: _Count = 50
+    """Nearer places say nothing about speed: positions are kept to about a kilometre, and clocks differ."""
+    trust_network_places: bool = False
+    """Whether a place told by an IP address counts as evidence of a copy. It is often wrong by a province."""
+    bad_codes_per_device: _Count = 10
+    bad_codes_per_address: _Count = 100
+    bad_codes_minutes: _Count = 60
+    claims_per_member_day: _Count = 20
+    claims_per_device_day: _Count = 20
+    claim_expired: bool = False
+    pin_tries: _Count = 5
+
+
+DEFAULT_SETTINGS: Final = ItemSettings()
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a scan came from, as far as is known; `source` says whether a device or an IP address told.
+
+    `region` is an ISO 3166 code, of a country (`CN`) or of a part of one (`CN-31`); degrees are WGS 84.
+    """
+
+    city: str | None = None
+    region: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    source: Literal["device", "network"] = "network"
+
+
+class Sighting(msgspec.Struct, frozen=True, kw_only=True):
+    """One scan: who, when, where."""
+
+    device: bytes
+    member_id: UUID | None
+    at: datetime
+    place: Place | None
+
+
+class ItemRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of one item."""
+
+    state: ItemState | None = None
+    scan_count: int = 0
+    first_scanned_at: datetime | None = None
+    first_device: bytes | None = None
+    first_member_id: UUID | None = None
+    first_city: str | None = None
+    suspected_at: datetime | None = None
+    pin_failures: int = 0
+
+
+class ClaimRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Who claimed an item, and what it brought."""
+
+    member_id: UUID
+    device: bytes
+    at: datetime
+    points: int
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything known of one item: what its code says, its product, its range, its own record and its claim."""
+
+    code: ItemCode
+    product: Product
+    time_zone: str
+    range: CodeRange
+    record: ItemRecord
+    claim: ClaimRecord | None
+
+    @property
+    def state(self) -> ItemState:
+        """The item's own state where it has one, or else its range's."""
+        return self.record.state or self.range.state
+
+    @property
+    def points(self) -> int:
+        """What claiming it brings."""
+        own = self.range.policy.points_on_claim
+        return self.product.points_on_claim if own is None else own
+
+    def expired(self, at: datetime) -> bool:
+        """Whether its last good day is over in the programme's time zone."""
+        last: date | None = self.range.expires_on
+        return last is not None and at.astimezone(ZoneInfo(self.time_zone)).date() > last
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a scan. `scan_count` has this scan in it; an unknown code has no item."""
+
+    kind: VerdictKind
+    gtin: str
+    serial: str
+    at: datetime
+    item: Item | None = None
+    scan_count: int = 0
+    recent_devices: int = 0
+    first_scanned_at: datetime | None = None
+    first_city: str | None = None
+    yours_since: datetime | None = None
+    """When you scanned it first, where you have."""
+    claimed_at: datetime | None = None
+    claimable: bool = False
+    claim_blocker: ClaimBlocker | None = None
+    points: int = 0
+    pin_required: bool = False
+    suspected: bool = False
+    """The scans look like those of several copies: no more claims until the brand has looked at it."""
+    diverted: bool = False
+    """Scanned outside its region of sale: a signal for the brand, not for the shopper."""
+    reason: UnknownReason | None = None
+    """Why it is unknown: for the brand's eyes alone."""
+
+
+def judge(
+    item: Item, sighting: Sighting, history: list[Sighting], *, serial: str, settings: ItemSettings = DEFAULT_SETTINGS
+) -> Verdict:
+    """Judge one scan of a true code. `item.record` counts this scan; `history` holds the ones before it, newest first.
+
+    The rules are the design's, in `design/item-codes.md`, "What a scan says".
+    """
+    since = sighting.at - timedelta(hours=settings.window_hours)
+    recent = [sighting, *(earlier for earlier in history if earlier.at > since)]
+    devices = len({seen.device for seen in recent})
+    yours_since = _yours_since(item, sighting, history)
+    suspected = item.record.suspected_at is not None or looks_copied(recent, settings)
+    blocker = claim_blocker(item, sighting, suspected=suspected, settings=settings)
+    place = sighting.place
+    return Verdict(
+        kind=_kind(item, sighting, settings, suspected=suspected, yours=yours_since is not None, devices=devices),
+        gtin=item.code.gtin,
+        serial=serial,
+        at=sighting.at,
+        item=item,
+        scan_count=item.record.scan_count,
+        recent_devices=devices,
+        first_scanned_at=item.record.first_scanned_at,
+        first_city=item.record.first_city,
+        yours_since=yours_since,
+        claimed_at=None if item.claim is None else item.claim.at,
+        claimable=blocker is None,
+        claim_blocker=blocker,
+        points=item.points,
+        pin_required=item.range.policy.pin_required,
+        suspected=suspected,
+        diverted=_diverted(item.range.region, None if place is None else place.region),
+    )
+
+
+def claim_blocker(
+    item: Item, sighting: Sighting, *, suspected: bool, settings: ItemSettings = DEFAULT_SETTINGS
+) -> ClaimBlocker | None:
+    """Why this person cannot claim this item now; None where they can."""
+    if item.claim is not None:
+        return "claimed_by_you" if item.claim.member_id == sighting.member_id else "claimed"
+    blocked: tuple[tuple[ClaimBlocker, bool], ...] = (
+        ("recalled", item.state == "recalled"),
+        ("retired", item.state == "retired"),
+        ("not_activated", item.state not in LIVE_STATES),
+        ("suspected_copy", suspected),
+        ("expired", item.expired(sighting.at) and not settings.claim_expired),
+        ("pin_locked", item.range.policy.pin_required and item.record.pin_failures >= settings.pin_tries),
+    )
+    return next((blocker for blocker, holds in blocked if holds), None)
+
+
+def looks_copied(recent: list[Sighting], settings: ItemSettings = DEFAULT_SETTINGS) -> bool:
+    """Whether one item cannot have been scanned like this; `recent` holds the scan just made, then those before it.
+
+    Only different devices count: one phone that seems to be in two places has a false position. And a device counts
+    with the first city it was in, so that a traveller with an item makes no copy of it.
+    """
+    located = [seen for seen in recent if seen.place is not None and _counts(seen.place, settings)]
+    # Newest first, so that each device is left with the oldest of its cities.
+    cities = {seen.device: seen.place.city for seen in located if seen.place is not None and seen.place.city}
+    if len(set(cities.values())) >= settings.copy_cities:
+        return True
+    newest = recent[0]
+    return newest in located and any(
+        _too_fast(newest, earlier, settings) for earlier in located if earlier.device != newest.device
+    )
+
+
+def _kind(
+    item: Item, sighting: Sighting, settings: ItemSettings, *, suspected: bool, yours: bool, devices: int
+) -> VerdictKind:
+    first_was_yours = item.record.scan_count == 1 or _is_first(item.record, sighting)
+    cleared = first_was_yours or _claimed_by(item.claim, sighting)
+    kinds: tuple[tuple[VerdictKind, bool], ...] = (
+        ("recalled", item.state == "recalled"),  # said to everybody, owners too: it may be about their safety
+        ("not_activated", item.state not in LIVE_STATES),
+        ("suspected_copy", suspected and not cleared),
+        ("expired", item.expired(sighting.at)),
+        ("seen_by_you", yours),
+        ("first_scan", item.record.scan_count == 1),
+        ("amber", devices >= settings.amber_devices),
+    )
+    return next((kind for kind, holds in kinds if holds), "seen_before")
+
+
+def _yours_since(item: Item, sighting: Sighting, history: list[Sighting]) -> datetime | None:
+    """When this member or device met the item first, by its scans or its claim."""
+    times = [seen.at for seen in history if _same_person(seen.device, seen.member_id, sighting)]
+    record = item.record
+    if record.scan_count > 1 and record.first_scanned_at is not None and _is_first(record, sighting):
+        times.append(record.first_scanned_at)
+    if item.claim is not None and _claimed_by(item.claim, sighting):
+        times.append(item.claim.at)
+    return min(times, default=None)
+
+
+def _is_first(record: ItemRecord, sighting: Sighting) -> bool:
+    return _same_person(record.first_device, record.first_member_id, sighting)
+
+
+def _claimed_by(claim: ClaimRecord | None, sighting: Sighting) -> bool:
+    return claim is not None and _same_person(claim.device, claim.member_id, sighting)
+
+
+def _same_person(device: bytes | None, member_id: UUID | None, sighting: Sighting) -> bool:
+    return device == sighting.device or (member_id is not None and member_id == sighting.member_id)
+
+
+def _counts(place: Place, settings: ItemSettings) -> bool:
+    return place.source == "device" or settings.trust_network_places
+
+
+def _too_fast(newest: Sighting, earlier: Sighting, settings: ItemSettings) -> bool:
+    distance_km = _distance_km(newest.place, earlier.place)
+    if distance_km is None or distance_km < settings.copy_distance_km:
+        return False
+    hours = abs((newest.at - earlier.at).total_seconds()) / 3600
+    return distance_km > settings.copy_speed_kmh * hours
+
+
+def _distance_km(one: Place | None, other: Place | None) -> float | None:
+    """The great-circle distance (haversine); None where either position is not known."""
+    if one is None or one.latitude is None or one.longitude is None:
+        return None
+    if other is None or other.latitude is None or other.longitude is None:
+        return None
+    north, other_north = math.radians(one.latitude), math.radians(other.latitude)
+    east = math.radians(other.longitude - one.longitude)
+    chord = math.sin((other_north - north) / 2) ** 2 + math.cos(north) * math.cos(other_north) * (
+        math.sin(east / 2) ** 2
+    )
+    return 2 * _EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(chord)))
+
+
+def _diverted(region: str | None, place: str | None) -> bool:
+    """Whether a place lies outside a region of sale. A place known only by its country may well lie in a part of it."""
+    if region is None or place is None or region == place:
+        return False
+    return not (place.startswith(f"{region}-") or region.startswith(f"{place}-"))
