@@ -20,6 +20,7 @@ from typing import Final
 from litestar import Response, get
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 _FOLDER: Final = Path(__file__).parent / "static"
 _CSS_COMMENT: Final = re.compile(rb"/\*.*?\*/\s*", re.DOTALL)
@@ -65,7 +66,7 @@ class Assets:
 
 
 @get("/static/{digest:str}/{name:path}", include_in_schema=False, sync_to_thread=False)
-def serve_asset(state: State, digest: str, name: str) -> Response[bytes]:
+def serve_asset(state: State, digest: FromPath[str], name: FromPath[str]) -> Response[bytes]:
     """Serve one file of `static/`.
 
     An address with an older digest, from a page that was open during an upgrade, gets today's file, not to be kept.
