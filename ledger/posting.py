@@ -160,7 +160,7 @@ async def spend(
     source: str,
     effective_at: datetime | None = None,
 ) -> Posting:
-    """Spend points, soonest-expiring first. Raises InsufficientBalanceError, taking nothing, where there are too few."""
+    """Spend points, soonest-expiring first; all or nothing: InsufficientBalanceError where there are too few."""
     return await _call(
         connection,
         "spend",

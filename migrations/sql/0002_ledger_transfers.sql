@@ -224,10 +224,11 @@ BEGIN
     e.peer_id := p_absorbed;
     d.posting := b.seq + 1;
     d.peer_id := p_survivor;
+    -- Lots first: what is still there goes home before a debt that is owed again could be taken from it.
     FOR m IN
         SELECT * FROM ledger.entry
         WHERE member_id = p_survivor AND unit = p_unit AND kind = 'transfer' AND peer_id = p_absorbed AND source = p_moved
-        ORDER BY seq
+        ORDER BY opens_lot DESC, seq
     LOOP
         IF m.opens_lot THEN
             SELECT * INTO l FROM ledger.lot WHERE member_id = p_survivor AND unit = p_unit AND seq = m.seq;

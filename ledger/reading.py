@@ -1,0 +1,404 @@
+"""Reading one member's account: balances, lots, history, and any past moment.
+
+What time has brought but no posting has written yet is counted: points past their moment are never shown as spendable
+because a sweep is late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, Literal
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Row, and_, func, or_, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger.errors import EntryNotFoundError, HoldNotFoundError
+from ledger.tables import entry_table, hold_table, lot_table
+
+MOST_ENTRIES: Final = 200
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """A member's points of one unit, in points.
+
+    `spendable` can be spent now; `pending` waits; `held` is set aside at a till; `debt` is owed and repaid by the next
+    points. `sequence` is the account's last entry, 0 where there is none.
+    """
+
+    unit: str
+    spendable: int = 0
+    pending: int = 0
+    held: int = 0
+    debt: int = 0
+    sequence: int = 0
+
+
+class Lot(msgspec.Struct, frozen=True, kw_only=True):
+    """Points that arrived together and expire together. `sequence` is the entry that opened it."""
+
+    sequence: int
+    granted: int
+    remaining: int
+    expires_at: datetime | None
+    available_at: datetime | None
+    pending: bool
+    source: str
+
+
+class Expiring(msgspec.Struct, frozen=True, kw_only=True):
+    """How many points expire at one moment; None is never."""
+
+    expires_at: datetime | None
+    amount: int
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One balanced transfer. `change` is what it did to the spendable points, 0 or signed."""
+
+    member_id: UUID
+    unit: str
+    sequence: int
+    posting: int
+    kind: str
+    amount: int
+    debit: str
+    credit: str
+    posted: int
+    pending: int
+    held: int
+    debt: int
+    key: str | None
+    reverses: int | None
+    hold_id: UUID | None
+    peer_id: UUID | None
+    lot_expires_at: datetime | None
+    lot_available_at: datetime | None
+    source: str
+    reason: str | None
+    actor: str | None
+    approved_by: str | None
+    rule_version: str | None
+    effective_at: datetime
+    recorded_at: datetime
+    hash: bytes
+
+    @property
+    def change(self) -> int:
+        """What the entry did to the spendable points."""
+        return self.amount * ((self.credit == "member") - (self.debit == "member"))
+
+
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """Points on hold. `left` is what can still be captured or released; `state` counts time that has passed."""
+
+    hold_id: UUID
+    member_id: UUID
+    unit: str
+    amount: int
+    captured: int
+    released: int
+    expires_at: datetime
+    state: str
+
+    @property
+    def left(self) -> int:
+        """What can still be captured or released."""
+        return self.amount - self.captured - self.released if self.state == "open" else 0
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """An account at a past moment."""
+
+    unit: str
+    moment: datetime
+    posted: int
+    pending: int
+    held: int
+    debt: int
+    lots: list[Expiring]
+
+
+_BALANCES: Final = text("""
+    SELECT a.unit, a.posted, a.pending, a.held, a.debt, a.seq,
+           coalesce(due.expired, 0)::bigint AS expired,
+           coalesce(due.pending_expired, 0)::bigint AS pending_expired,
+           coalesce(due.matured, 0)::bigint AS matured,
+           coalesce(freed.amount, 0)::bigint AS freed
+    FROM ledger.account AS a
+    CROSS JOIN LATERAL (SELECT greatest(ledger.clock(), a.last_at) AS now) AS clock
+    LEFT JOIN LATERAL (
+        SELECT sum(remaining) FILTER (WHERE NOT pending AND gone) AS expired,
+               sum(remaining) FILTER (WHERE pending AND gone) AS pending_expired,
+               sum(remaining) FILTER (WHERE pending AND NOT gone AND available_at <= clock.now) AS matured
+        FROM (
+            SELECT remaining, pending, available_at,
+                   coalesce(expires_at <= clock.now,
+                            NOT pending AND coalesce(a.idle_expires_at <= clock.now, false)) AS gone
+            FROM ledger.lot
+            WHERE member_id = a.member_id AND unit = a.unit AND open AND a.next_due <= clock.now
+        ) AS lots
+    ) AS due ON true
+    LEFT JOIN LATERAL (
+        SELECT sum(part.amount) AS amount
+        FROM ledger.hold AS h
+        CROSS JOIN LATERAL ledger.slice((h.lots, h.amounts, h.amount)::ledger.takings,
+                                        h.captured, h.amount - h.captured - h.released) AS s
+        CROSS JOIN LATERAL unnest(s.lots, s.amounts) AS part (lot_seq, amount)
+        WHERE h.member_id = a.member_id AND h.unit = a.unit AND h.state = 'open'
+            AND h.expires_at <= clock.now AND a.next_due <= clock.now
+    ) AS freed ON true
+    WHERE a.member_id = :member AND (CAST(:unit AS text) IS NULL OR a.unit = :unit)
+    ORDER BY a.unit
+""")
+
+
+async def balances(connection: AsyncConnection, *, member_id: UUID, unit: str | None = None) -> list[Balance]:
+    """A member's balances of every unit, or of one; empty where nothing was ever posted."""
+    rows = await connection.execute(_BALANCES, {"member": member_id, "unit": unit})
+    return [_balance(row) for row in rows]
+
+
+def _balance(row: Row[Any]) -> Balance:
+    repaid = min(row.debt, row.matured)
+    return Balance(
+        unit=row.unit,
+        spendable=row.posted - row.expired + row.freed + row.matured - repaid,
+        pending=row.pending - row.pending_expired - row.matured,
+        held=row.held - row.freed,
+        debt=row.debt - repaid,
+        sequence=row.seq,
+    )
+
+
+async def balance(connection: AsyncConnection, *, member_id: UUID, unit: str = "points") -> Balance:
+    """A member's balance of one unit; zeros where nothing was ever posted."""
+    found = await balances(connection, member_id=member_id, unit=unit)
+    return found[0] if found else Balance(unit=unit)
+
+
+async def lots(
+    connection: AsyncConnection, *, member_id: UUID, unit: str = "points", only_open: bool = True, limit: int = 1000
+) -> list[Lot]:
+    """A member's lots in the order in which they will be spent."""
+    query = (
+        select(lot_table, entry_table.c.source)
+        .join(
+            entry_table,
+            and_(
+                entry_table.c.member_id == lot_table.c.member_id,
+                entry_table.c.unit == lot_table.c.unit,
+                entry_table.c.seq == lot_table.c.seq,
+            ),
+        )
+        .where(lot_table.c.member_id == member_id, lot_table.c.unit == unit)
+        .order_by(lot_table.c.priority, lot_table.c.expires_at, lot_table.c.seq)
+        .limit(limit)
+    )
+    if only_open:
+        query = query.where(lot_table.c.open)
+    return [
+        Lot(
+            sequence=row.seq,
+            granted=row.granted,
+            remaining=row.remaining,
+            expires_at=row.expires_at,
+            available_at=row.available_at,
+            pending=row.pending,
+            source=row.source,
+        )
+        for row in await connection.execute(query)
+    ]
+
+
+async def expiring(
+    connection: AsyncConnection, *, member_id: UUID, unit: str = "points", limit: int = 24
+) -> list[Expiring]:
+    """What of the spendable points expires when, soonest first; points that never expire come last."""
+    query = (
+        select(lot_table.c.expires_at, func.sum(lot_table.c.remaining).label("amount"))
+        .where(
+            lot_table.c.member_id == member_id,
+            lot_table.c.unit == unit,
+            lot_table.c.open,
+            ~lot_table.c.pending,
+            or_(lot_table.c.expires_at.is_(None), lot_table.c.expires_at > func.clock_timestamp()),
+        )
+        .group_by(lot_table.c.expires_at)
+        .order_by(lot_table.c.expires_at)
+        .limit(limit)
+    )
+    rows = await connection.execute(query)
+    return [Expiring(expires_at=row.expires_at, amount=int(row.amount)) for row in rows]
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(
+        member_id=row.member_id,
+        unit=row.unit,
+        sequence=row.seq,
+        posting=row.posting,
+        kind=row.kind,
+        amount=row.amount,
+        debit=row.debit,
+        credit=row.credit,
+        posted=row.posted,
+        pending=row.pending,
+        held=row.held,
+        debt=row.debt,
+        key=row.idem_key,
+        reverses=row.reverses,
+        hold_id=row.hold_id,
+        peer_id=row.peer_id,
+        lot_expires_at=row.lot_expires_at,
+        lot_available_at=row.lot_available_at,
+        source=row.source,
+        reason=row.reason,
+        actor=row.actor,
+        approved_by=row.approved_by,
+        rule_version=row.rule_version,
+        effective_at=row.effective_at,
+        recorded_at=row.recorded_at,
+        hash=row.hash,
+    )
+
+
+async def history(
+    connection: AsyncConnection,
+    *,
+    member_ids: Sequence[UUID],
+    unit: str = "points",
+    before: tuple[datetime, int] | None = None,
+    limit: int = 50,
+) -> list[Entry]:
+    """Entries, newest first: of one member, or of all who were merged into one.
+
+    `before` is the (recorded_at, sequence) of the last entry of the page before. At most MOST_ENTRIES a page.
+    """
+    query = (
+        select(entry_table)
+        .where(entry_table.c.member_id.in_(list(member_ids)), entry_table.c.unit == unit)
+        .order_by(entry_table.c.recorded_at.desc(), entry_table.c.seq.desc())
+        .limit(min(limit, MOST_ENTRIES))
+    )
+    if len(member_ids) == 1:
+        # One account's entries are in the order of their numbers, which its primary key already has.
+        query = query.order_by(None).order_by(entry_table.c.seq.desc())
+        if before is not None:
+            query = query.where(entry_table.c.seq < before[1])
+    elif before is not None:
+        query = query.where(tuple_(entry_table.c.recorded_at, entry_table.c.seq) < before)
+    return [_entry(row) for row in await connection.execute(query)]
+
+
+async def recent(connection: AsyncConnection, *, programme_id: UUID, limit: int = 20) -> list[Entry]:
+    """A programme's newest entries, for a look at what is going on."""
+    query = (
+        select(entry_table)
+        .where(entry_table.c.programme_id == programme_id)
+        .order_by(entry_table.c.recorded_at.desc())
+        .limit(min(limit, MOST_ENTRIES))
+    )
+    return [_entry(row) for row in await connection.execute(query)]
+
+
+async def posting_entries(
+    connection: AsyncConnection, *, member_id: UUID, unit: str = "points", sequence: int
+) -> list[Entry]:
+    """The entries of one posting. Raises EntryNotFoundError."""
+    query = (
+        select(entry_table)
+        .where(
+            entry_table.c.member_id == member_id,
+            entry_table.c.unit == unit,
+            entry_table.c.seq >= sequence,
+            entry_table.c.posting == sequence,
+        )
+        .order_by(entry_table.c.seq)
+    )
+    found = [_entry(row) for row in await connection.execute(query)]
+    if not found:
+        message = f"there is no posting {sequence}"
+        raise EntryNotFoundError(message, field="sequence")
+    return found
+
+
+async def find_posting(connection: AsyncConnection, *, member_id: UUID, key: str) -> list[Entry]:
+    """The entries of the posting that was made with a key; empty where there is none."""
+    query = select(entry_table.c.unit, entry_table.c.seq).where(
+        entry_table.c.member_id == member_id, entry_table.c.idem_key == key
+    )
+    row = (await connection.execute(query)).first()
+    if row is None:
+        return []
+    return await posting_entries(connection, member_id=member_id, unit=row.unit, sequence=row.seq)
+
+
+async def get_hold(connection: AsyncConnection, *, member_id: UUID, hold_id: UUID) -> Hold:
+    """One hold. Raises HoldNotFoundError."""
+    past = (hold_table.c.expires_at <= func.clock_timestamp()).label("past")
+    query = select(hold_table, past).where(hold_table.c.member_id == member_id, hold_table.c.hold_id == hold_id)
+    row = (await connection.execute(query)).first()
+    if row is None:
+        raise HoldNotFoundError("the member has no such hold", field="hold")
+    return Hold(
+        hold_id=row.hold_id,
+        member_id=row.member_id,
+        unit=row.unit,
+        amount=row.amount,
+        captured=row.captured,
+        released=row.released,
+        expires_at=row.expires_at,
+        state="expired" if row.state == "open" and row.past else row.state,
+    )
+
+
+_SIDES: Final = {"posted": "member", "pending": "pending", "held": "held"}
+
+_POSITION: Final = """
+    WITH entries AS (
+        SELECT * FROM ledger.entry WHERE member_id = :member AND unit = :unit AND {clock} <= :moment
+    ), taken AS (
+        SELECT al.lot_seq AS lot, al.amount * ((e.credit IN ('member', 'pending'))::int
+                                               - (e.debit IN ('member', 'pending'))::int) AS amount
+        FROM entries AS e JOIN ledger.allocation AS al USING (member_id, unit, seq)
+        UNION ALL
+        SELECT seq, amount FROM entries WHERE opens_lot
+    )
+    SELECT 'class' AS what, class, NULL::timestamptz AS expires_at, sum(amount)::bigint AS amount
+    FROM (SELECT credit AS class, amount FROM entries UNION ALL SELECT debit, -amount FROM entries) AS sides
+    GROUP BY class
+    UNION ALL
+    SELECT 'lot', NULL, opened.lot_expires_at, sum(taken.amount)::bigint
+    FROM taken JOIN ledger.entry AS opened
+        ON opened.member_id = :member AND opened.unit = :unit AND opened.seq = taken.lot
+    GROUP BY opened.lot_expires_at HAVING sum(taken.amount) > 0
+    ORDER BY what, expires_at
+"""
+
+
+async def as_of(
+    connection: AsyncConnection,
+    *,
+    member_id: UUID,
+    unit: str = "points",
+    moment: datetime,
+    known: Literal["then", "now"] = "now",
+) -> Position:
+    """An account at a moment: as it was `known` `then` (what was recorded by it) or `now` (what took effect by it)."""
+    clock = "recorded_at" if known == "then" else "effective_at"
+    rows = (
+        await connection.execute(
+            text(_POSITION.format(clock=clock)), {"member": member_id, "unit": unit, "moment": moment}
+        )
+    ).all()
+    classes = {row._mapping["class"]: row.amount for row in rows if row.what == "class"}  # noqa: SLF001
+    return Position(
+        unit=unit,
+        moment=moment,
+        **{name: classes.get(side, 0) for name, side in _SIDES.items()},
+        debt=-classes.get("debt", 0),
+        lots=[Expiring(expires_at=row.expires_at, amount=row.amount) for row in rows if row.what == "lot"],
+    )
