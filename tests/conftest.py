@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from loyalty.kit.db import create_engine
 from loyalty.kit.embedded import EmbeddedPostgres
 from loyalty.kit.migrate import migrate
-from loyalty.kit.programme import Programme, create_channel, create_programme
+from loyalty.kit.programme import Programme
+from tests.factories import make_programme
 
 _HOME_VARIABLE = "TALLYSTAR_TESTS_HOME"
 _TEMPLATE = "tests_template"
@@ -32,7 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ.pop(_HOME_VARIABLE))
+        home = Path(os.environ.pop(_HOME_VARIABLE))
+        if (home / "postgres").exists():
+            EmbeddedPostgres(home).stop()  # it runs where a worker was killed
+        shutil.rmtree(home)
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +50,7 @@ def server_url() -> Iterator[str]:
 def template(server_url: str) -> str:
     """The name of a database that was migrated once. Tests clone it and never open it."""
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(1)")
+        connection.execute("SELECT pg_advisory_lock(1)")  # one worker makes it, the others wait
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_TEMPLATE]).fetchone():
             unfinished = f"{_TEMPLATE}_{uuid4().hex}"
             connection.execute(f"CREATE DATABASE {unfinished}")
@@ -60,7 +64,6 @@ def _clone(server_url: str, template: str) -> Iterator[str]:
     """A database of one's own, made from the template and dropped afterwards."""
     name = f"tests_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock_shared(2)")
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     yield _with_database(server_url, name)
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -109,22 +112,7 @@ async def committed_engine(fresh_database_url: str) -> AsyncIterator[AsyncEngine
     await engine.dispose()
 
 
-async def make_programme(connection: AsyncConnection) -> Programme:
-    """A programme in Shanghai with an online shop, `online`, and a store, `store-1`."""
-    programme = await create_programme(
-        connection,
-        code=f"brand-{uuid4().hex[:12]}",
-        name="Brand",
-        time_zone="Asia/Shanghai",
-        currency="CNY",
-        locale="zh",
-    )
-    await create_channel(connection, programme, code="online", name="Online shop", kind="online")
-    await create_channel(connection, programme, code="store-1", name="Store 1", kind="store")
-    return programme
-
-
 @pytest.fixture
 async def programme(connection: AsyncConnection) -> Programme:
-    """A programme in the test's transaction; see `make_programme`."""
+    """The programme of `make_programme`, in the test's transaction."""
     return await make_programme(connection)

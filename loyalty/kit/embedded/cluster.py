@@ -12,7 +12,11 @@ from typing import Final
 
 from loyalty.kit.embedded.account import Account, named_account, run_as
 from loyalty.kit.embedded.layout import DATABASE, Layout
+from loyalty.kit.embedded.programs import Programs
 from loyalty.kit.errors import UnavailableError
+
+_BUILTIN_LOCALE_VERSION: Final = 17
+"""From here on PostgreSQL knows Unicode by itself, the same on every system; before, we ask no more than C of it."""
 
 _PREPARATION: Final = "data.new-"
 
@@ -54,7 +58,7 @@ def data_argument(folder: Path, account: Account | None) -> str:
     return str(folder) if account is None or not Path("/proc/self/cwd").exists() else "/proc/self/cwd"
 
 
-def create(layout: Layout, programs: Path, account: Account | None, server_lock: int) -> None:
+def create(layout: Layout, programs: Programs, account: Account | None, server_lock: int) -> None:
     """Make the data directory with the database in it, beside its place, then move it there in one step.
 
     The children inherit the server's lock, so that nobody starts anew beside what a killed process left running.
@@ -67,11 +71,14 @@ def create(layout: Layout, programs: Path, account: Account | None, server_lock:
         temporary.own(folder)
     data = data_argument(folder, temporary)
     settings = [part for name, value in _SETTINGS.items() for part in ("--set", f"{name}={value}")]
-    locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    # Nobody but the server's account and root can enter the socket's folder; over TCP a password is asked for.
     trust = ["--auth-local=trust", "--auth-host=scram-sha-256"]
-    initdb = [str(programs / "initdb"), "-D", data, "-U", DATABASE, *locale, *trust, *settings]
+    locale = ["--encoding=UTF8", "--locale=C"]
+    if programs.major_version >= _BUILTIN_LOCALE_VERSION:
+        locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    initdb = [str(programs.folder / "initdb"), "-D", data, "-U", DATABASE, *locale, *trust, *settings]
     _run(initdb, folder, temporary, server_lock, "")
-    single = [str(programs / "postgres"), "--single", "-D", data, "-c", "exit_on_error=true", "postgres"]
+    single = [str(programs.folder / "postgres"), "--single", "-D", data, "-c", "exit_on_error=true", "postgres"]
     _run(single, folder, temporary, server_lock, f"CREATE DATABASE {DATABASE};\n")
     if account:
         account.own(folder)

@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from loyalty.kit.errors import UnavailableError
 
@@ -36,42 +37,58 @@ class FileLock:
     """One open lock file. A child that inherits the descriptor holds the same lock, together with us."""
 
     def __init__(self, path: Path) -> None:
+        self._path: Final = path
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self.descriptor: Final = os.open(path, flags, 0o600)
+        try:
+            self.descriptor: Final = os.open(path, flags, 0o600)
+        except OSError as error:
+            message = f"the lock of the embedded database cannot be opened: {error}"
+            raise UnavailableError(message, field="TALLYSTAR_HOME") from error
         if os.geteuid() == 0:
             owner = path.parent.stat()
             os.fchown(self.descriptor, owner.st_uid, owner.st_gid)
 
     def try_exclusive(self) -> bool:
         """Take the lock alone, giving up a shared one first; False where another holds it."""
-        return self._try(fcntl.LOCK_EX)
-
-    def share(self) -> None:
-        """Hold the lock together with others."""
-        fcntl.flock(self.descriptor, fcntl.LOCK_SH)
-
-    def _try(self, kind: int) -> bool:
         try:
-            fcntl.flock(self.descriptor, kind | fcntl.LOCK_NB)
+            self._flock(fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
+
+    def share(self) -> None:
+        """Hold the lock together with others, waiting for whoever holds it alone."""
+        self._flock(fcntl.LOCK_SH)
+
+    def _flock(self, operation: int) -> None:
+        try:
+            fcntl.flock(self.descriptor, operation)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            message = f"{self._path.parent} is on a file system without locks: {error}; choose another TALLYSTAR_HOME"
+            raise UnavailableError(message, field="TALLYSTAR_HOME") from error
 
     def close(self) -> None:
         """Close our descriptor; the lock ends with the last process that holds it."""
         os.close(self.descriptor)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
 
 @contextmanager
 def exclusive(path: Path, deadline: Deadline) -> Iterator[None]:
     """Hold a lock alone for the block. Raises UnavailableError when it is not free by the deadline."""
-    lock = FileLock(path)
-    try:
+    with FileLock(path) as lock:
         while not lock.try_exclusive():
             if deadline.passed:
                 message = f"another process has been starting or stopping the database for too long ({path})"
                 raise UnavailableError(message)
             time.sleep(_POLL_SECONDS)
         yield
-    finally:
-        lock.close()

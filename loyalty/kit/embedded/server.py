@@ -13,13 +13,16 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
-from typing import BinaryIO, Final, NamedTuple
+from typing import Final, NamedTuple
+
+import psycopg
 
 from loyalty.kit.embedded import cluster, processes
-from loyalty.kit.embedded.account import run_as, server_account
+from loyalty.kit.embedded.account import Account, run_as, server_account
 from loyalty.kit.embedded.layout import Layout
 from loyalty.kit.embedded.locks import Deadline, FileLock
-from loyalty.kit.embedded.programs import binaries
+from loyalty.kit.embedded.log import open_log, tail
+from loyalty.kit.embedded.programs import Programs, discard_copy, usable_programs
 from loyalty.kit.errors import UnavailableError
 
 _ATTEMPTS: Final = 3
@@ -27,8 +30,7 @@ _POLL_SECONDS: Final = 0.02
 _PAUSE_SECONDS: Final = 0.3
 _ORPHAN_GRACE_SECONDS: Final = 0.5
 _UNNAMED_GRACE_SECONDS: Final = 5.0
-_LOG_LIMIT_BYTES: Final = 4 * 1024 * 1024
-_LOG_TAIL_BYTES: Final = 2000
+_CONNECT_SECONDS: Final = 10
 _STATUS_LINE: Final = 7
 
 
@@ -47,11 +49,8 @@ class Server:
 
     def alive(self) -> bool:
         """Whether any process of a server, or of the making of one, is there."""
-        lock = FileLock(self._layout.server_lock)
-        try:
+        with FileLock(self._layout.server_lock) as lock:
             return not lock.try_exclusive()
-        finally:
-            lock.close()
 
     def postmaster(self) -> Postmaster | None:
         """What the pid file says; None where there is none that can be read. It outlives a killed server."""
@@ -81,7 +80,7 @@ class Server:
             if attempts < _ATTEMPTS and (started := self._start_if_dead()):
                 child, attempts, since = started, attempts + 1, time.monotonic()
             postmaster = self.postmaster()
-            if postmaster and postmaster.ready and processes.runs(postmaster.pid):
+            if postmaster and postmaster.ready and processes.runs(postmaster.pid) and self._accepts():
                 return
             if child is None or child.poll() is not None:
                 self._kill_orphans(postmaster, time.monotonic() - since)
@@ -90,6 +89,14 @@ class Server:
             if deadline.passed:
                 raise self._failure("did not start in time")
             time.sleep(_POLL_SECONDS if attempts <= 1 else _PAUSE_SECONDS)
+
+    def _accepts(self) -> bool:
+        """Whether a client gets in. While it recovers from a killed process the server is there, yet lets nobody in."""
+        try:
+            psycopg.connect(self._layout.url(), connect_timeout=_CONNECT_SECONDS).close()
+        except psycopg.OperationalError as error:
+            return "too many clients" in str(error)
+        return True
 
     def _kill_orphans(self, postmaster: Postmaster | None, waited_seconds: float) -> None:
         """Clear away what outlived its postmaster, after a moment in which it may leave by itself."""
@@ -114,6 +121,7 @@ class Server:
             if self.crashed():
                 processes.kill_holders(self._layout.server_lock)
             time.sleep(_POLL_SECONDS)
+        discard_copy(self._layout)
 
     def _signal(self, number: signal.Signals) -> None:
         postmaster = self.postmaster()
@@ -123,35 +131,29 @@ class Server:
 
     def _start_if_dead(self) -> subprocess.Popen[bytes] | None:
         """Start a server where no process of one is left; None where there is one."""
-        lock = FileLock(self._layout.server_lock)
-        try:
-            return self._start(lock.descriptor) if lock.try_exclusive() else None
-        finally:
-            lock.close()
+        with FileLock(self._layout.server_lock) as lock:
+            try:
+                return self._start(lock.descriptor) if lock.try_exclusive() else None
+            except OSError as error:
+                message = f"the embedded database in {self._layout.folder} cannot be started: {error}"
+                raise UnavailableError(message, field="TALLYSTAR_HOME") from error
 
     def _start(self, server_lock: int) -> subprocess.Popen[bytes]:
         layout = self._layout
         account = server_account(layout)
-        programs = binaries()
-        if not layout.exists:
-            if layout.data.exists():
-                message = f"{layout.data} is there but is not a PostgreSQL data directory; move it away"
-                raise UnavailableError(message)
-            cluster.create(layout, programs, account, server_lock)
-        self._clear_remains()
-        layout.run.mkdir(mode=0o700, exist_ok=True)
-        if account:
-            account.own(layout.run)
-        data = cluster.data_argument(layout.data, account)
-        with self._open_log() as log:
+        with usable_programs(layout, account) as programs, open_log(layout.log) as log:
+            if not layout.exists:
+                self._create(programs, account, server_lock)
+            self._prepare(account)
+            data = cluster.data_argument(layout.data, account)
             child = subprocess.Popen(  # noqa: S603  (our own arguments)
-                [programs / "postgres", "-D", data, "-c", f"unix_socket_directories=../{layout.run.name}"],
+                [programs.folder / "postgres", "-D", data, "-c", f"unix_socket_directories=../{layout.run.name}"],
                 cwd=layout.data,
                 env=cluster.CHILD_ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=(server_lock,),
+                pass_fds=(server_lock, *programs.descriptors),
                 start_new_session=True,
                 umask=0o077,
                 **run_as(account),
@@ -160,28 +162,27 @@ class Server:
         threading.Thread(target=child.wait, name="embedded-postgres-reaper", daemon=True).start()
         return child
 
-    def _clear_remains(self) -> None:
+    def _create(self, programs: Programs, account: Account | None, server_lock: int) -> None:
+        if self._layout.data.exists():
+            message = f"{self._layout.data} is there but is not a PostgreSQL data directory; move it away"
+            raise UnavailableError(message, field="TALLYSTAR_HOME")
+        cluster.create(self._layout, programs, account, server_lock)
+
+    def _prepare(self, account: Account | None) -> None:
         """Remove the notes of a server that is gone, as the lock proves; their process ids may be others' by now."""
-        self._layout.pid_file.unlink(missing_ok=True)
-        if self._layout.run.exists():
-            shutil.rmtree(self._layout.run)
-
-    def _open_log(self) -> BinaryIO:
-        """Open the log at its end. It is written by the server, trimmed by whoever arrives when it has grown."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.fdopen(os.open(self._layout.log, flags, 0o600), "ab", buffering=0)
-
-    def trim_log(self) -> None:
-        """Keep the log within bounds: what is over 4 MB moves to `server.log.1`, in place of what was there."""
-        with suppress(FileNotFoundError):
-            if self._layout.log.stat().st_size > _LOG_LIMIT_BYTES:
-                shutil.copyfile(self._layout.log, self._layout.log.with_name("server.log.1"))
-                os.truncate(self._layout.log, 0)  # the server appends, so it goes on at the new end
+        layout = self._layout
+        cluster.remove_unfinished(layout)
+        layout.pid_file.unlink(missing_ok=True)
+        if layout.run.exists():
+            shutil.rmtree(layout.run)
+        layout.run.mkdir(mode=0o700)
+        if account:
+            account.own(layout.run)
+            if layout.data.stat().st_uid != account.uid:  # such as restored by root from a backup
+                account.own(layout.data)
 
     def _failure(self, what: str) -> UnavailableError:
-        tail = b""
-        with suppress(FileNotFoundError):
-            tail = self._layout.log.read_bytes()[-_LOG_TAIL_BYTES:]
-        text = tail.decode(errors="replace").strip() or "nothing"
-        message = f"the embedded database in {self._layout.folder} {what}; the end of its log says:\n{text}"
+        message = (
+            f"the embedded database in {self._layout.folder} {what}; the end of its log says:\n{tail(self._layout.log)}"
+        )
         return UnavailableError(message)

@@ -13,6 +13,7 @@ import msgspec
 
 from loyalty.kit.embedded.layout import Layout
 from loyalty.kit.embedded.locks import Deadline, FileLock, exclusive
+from loyalty.kit.embedded.log import trim_log
 from loyalty.kit.embedded.server import Server
 from loyalty.kit.errors import ConflictError, UnavailableError
 
@@ -75,7 +76,7 @@ class EmbeddedPostgres:
                     if users is not self._users:
                         users.close()
                     raise
-                self._server.trim_log()
+                trim_log(self._layout.log)
             self._users = users
             self._holds += 1
             self._watch()
@@ -98,12 +99,9 @@ class EmbeddedPostgres:
                 self._watcher.join()
             users, self._users, self._watcher = self._users, None, None
             deadline = Deadline(_STOP_SECONDS)
-            try:
-                with exclusive(self._layout.mutex_lock, deadline):
-                    if users.try_exclusive():
-                        self._server.stop(deadline)
-            finally:
-                users.close()
+            with users, exclusive(self._layout.mutex_lock, deadline):
+                if users.try_exclusive():
+                    self._server.stop(deadline)
 
     def stop(self) -> bool:
         """Stop a server that no process uses, such as after its users were killed; False where none ran.
@@ -112,16 +110,12 @@ class EmbeddedPostgres:
         """
         self._prepare()
         deadline = Deadline(_STOP_SECONDS)
-        with exclusive(self._layout.mutex_lock, deadline):
-            users = FileLock(self._layout.users_lock)
-            try:
-                if not users.try_exclusive():
-                    raise ConflictError("the embedded database is in use; it stops with the last process that uses it")
-                ran = self._server.alive()
-                self._server.stop(deadline)
-                return ran
-            finally:
-                users.close()
+        with FileLock(self._layout.users_lock) as users, exclusive(self._layout.mutex_lock, deadline):
+            if not users.try_exclusive():
+                raise ConflictError("the embedded database is in use; it stops with the last process that uses it")
+            ran = self._server.alive()
+            self._server.stop(deadline)
+            return ran
 
     def status(self) -> ServerStatus:
         """Say whether the server runs and whether it is used. Starts nothing, makes nothing."""
@@ -129,11 +123,8 @@ class EmbeddedPostgres:
         if not layout.mutex_lock.exists():
             return self._status("absent", None, used=False)
         with exclusive(layout.mutex_lock, Deadline(self._start_seconds)):
-            users = FileLock(layout.users_lock)
-            try:
-                used = self._users is not None or not users.try_exclusive()
-            finally:
-                users.close()
+            with FileLock(layout.users_lock) as users:
+                used = not users.try_exclusive()
             if not self._server.alive():
                 return self._status("stopped" if layout.exists else "absent", None, used=used)
             postmaster = self._server.postmaster()
