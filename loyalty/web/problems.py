@@ -7,6 +7,7 @@ answers with what it means.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -101,6 +102,7 @@ _UNAVAILABLE_STATES: Final = ("08", "53", "57", "58")
 """SQLSTATE classes of a server that cannot answer: connection, resources, operator intervention, system."""
 _RETRY_STATES: Final = ("40001", "40P01")
 _LOCK_NOT_AVAILABLE: Final = "55P03"
+_MISSING: Final = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
 _FAULTS: Final = (DBAPIError, psycopg.Error)
 
 
@@ -132,16 +134,16 @@ def problem_of(error: Exception) -> Problem:
 
 
 def _errors(error: Exception, refusal: DomainError) -> list[FieldError]:
-    if isinstance(error, ValidationException) and isinstance(error.extra, list) and error.extra:
-        return [_parameter_fault(each) for each in error.extra]
-    return refusal.errors
+    return _parameter_faults(error) if isinstance(error, ValidationException) else refusal.errors
 
 
-def _parameter_fault(message: Mapping[str, str]) -> FieldError:
-    """A query, path or header parameter that Litestar refused."""
-    found = fault(message.get("message", "is not valid"))
-    name = message.get("key", "")
-    return FieldError(name or found["field"], found["reason"])
+def _parameter_faults(error: ValidationException) -> list[FieldError]:
+    """The query, path and header parameters that Litestar refused."""
+    if missing := _MISSING.search(error.detail):
+        return [FieldError(missing["name"], "is required")]
+    messages: list[Mapping[str, str]] = error.extra if isinstance(error.extra, list) else []
+    faults = [(message, fault(message.get("message", "is not valid"))) for message in messages]
+    return [FieldError(message.get("key") or found["field"], found["reason"]) for message, found in faults]
 
 
 def _refusal(error: Exception) -> DomainError | None:
@@ -163,8 +165,8 @@ def _refusal(error: Exception) -> DomainError | None:
 
 def _http_refusal(error: HTTPException) -> DomainError | None:
     if isinstance(error, ValidationException):
-        reasons = [_parameter_fault(each) for each in error.extra] if isinstance(error.extra, list) else []
-        detail = "; ".join(f"{each['field']}: {each['reason']}" for each in reasons)
+        faults = _parameter_faults(error)
+        detail = "; ".join(f"{each['field']}: {each['reason']}" for each in faults)
         return InvalidInputError(detail or "a parameter is missing or not valid")
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         return MethodNotAllowedError("the Allow header lists the methods that this address knows")

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from litestar import Router, get
+from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
+
+from loyalty.web.api import holds, points
+from loyalty.web.api.operations import provide_caller
 
 
 @get("/ping", include_in_schema=False, sync_to_thread=False)
@@ -14,6 +18,11 @@ def ping() -> dict[str, str]:
     return {}
 
 
-OPENAPI: Final = OpenAPIConfig(title="Tallystar", version="1", path="/v1/reference")
+OPENAPI: Final = OpenAPIConfig(title="Tallystar", version="1", path="/v1/reference", use_handler_docstrings=True)
 
-router: Final = Router(path="/v1", route_handlers=[ping])
+router: Final = Router(
+    path="/v1",
+    route_handlers=[ping, points.router, holds.router],
+    dependencies={"caller": Provide(provide_caller)},
+    security=[{"apiKey": []}],
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 
@@ -49,7 +48,7 @@ Reference = Annotated[
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 UnitCode = Annotated[
     str,
-    Meta(pattern="^[a-z][a-z0-9_-]{0,39}$", description="What is counted, such as points.", examples=["points"]),
+    Meta(pattern="^[a-z][a-z0-9_]{0,29}$", description="What is counted, such as points.", examples=["points"]),
 ]
 
 IdempotencyKey = Annotated[
@@ -109,15 +108,17 @@ def keyed_problems(*statuses: int) -> dict[int, ResponseSpec]:
     return problems(*_WITH_BODY, *_WITH_KEY, *statuses)
 
 
-def require(scope: Scope) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None]]:
+class Require:
     """A guard: the request carries an API key that has the scope. The handler finds the key's Caller as `caller`."""
 
-    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        caller = await services_of(connection).callers.recognise(connection.headers.get("authorization"))
-        caller.demand(scope)
-        connection.state["caller"] = caller
+    def __init__(self, scope: Scope) -> None:
+        self.scope: Final = scope
 
-    return guard
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+        """Recognise the caller. Raises AuthenticationError and PermissionDeniedError."""
+        caller = await services_of(connection).callers.recognise(connection.headers.get("authorization"))
+        caller.demand(self.scope)
+        connection.state["caller"] = caller
 
 
 async def provide_caller(request: Request[Any, Any, Any]) -> Caller:
