@@ -107,6 +107,7 @@ member_merge_table: Final = Table(
     Column("survivor_id", Uuid, nullable=False),
     Column("absorbed_id", Uuid, nullable=False),
     Column("key", Text, nullable=False),
+    Column("request_hash", LargeBinary, nullable=False),
     Column("identity_ids", ARRAY(Uuid), nullable=False),
     Column("merged_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("merged_by", Text, nullable=False),

@@ -62,6 +62,7 @@ def upgrade() -> None:
             survivor_id uuid NOT NULL,
             absorbed_id uuid NOT NULL,
             key text NOT NULL,
+            request_hash bytea NOT NULL,
             identity_ids uuid[] NOT NULL,
             merged_at timestamptz NOT NULL DEFAULT now(),
             merged_by text NOT NULL,
