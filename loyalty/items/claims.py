@@ -100,8 +100,9 @@ async def claim(
     """Claim an item for a member and award its points; a second time, answer the first claim.
 
     Commit also where the answer is a RefusedTry. Raises AlreadyClaimedError where another member was first,
-    NotClaimableError where the item's state forbids it, NotFoundError where there is no such member, ClaimCapError beyond the caps of a day, InvalidInputError
-    (`pin`) where the item needs its PIN and none came, TooManyAttemptsError after too many wrong codes.
+    NotClaimableError where the item's state forbids it, NotFoundError where there is no such member, ClaimCapError
+    beyond the caps of a day, InvalidInputError (`pin`) where the item needs its PIN and none came, and
+    TooManyAttemptsError after too many wrong codes.
     """
     member_id = (await keep_unmerged(connection, programme_id=programme_id, member_id=member_id)).id
     sighting = Sighting(device=throttle.device_hash(device), member_id=member_id, at=at or utc_now(), place=None)
