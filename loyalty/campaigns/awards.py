@@ -1,6 +1,233 @@
 """Awards: the one place where a purchase, a claim or an earn through the API becomes points and progress.
 
-An award is an earn in the ledger and, on the member's ladders, activity of the metric named as its unit; a tier is
-raised at once. Taking back is the same the other way: a reversal of the pinned earn, and activity taken off the day it
-was recorded on. Tiers are never lowered here: their review does that, with its grace period.
+An award is an earn in the ledger and, for the units that ladders count, activity of the member; a tier is raised at
+once. Taking back is the same the other way: a reversal of the pinned earn, and activity taken off the day it counted
+on. Tiers are never lowered here: their review does that, with its grace period.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger import posting
+from ledger.posting import UNIT_POLICY, Expiry, Posting
+from tiers import qualification
+
+LADDER_UNITS: Final = ("points", "growth")
+"""Units that ladders count by name; others are only kept in the ledger."""
+
+
+class Activity(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that counts towards tiers: an amount of a metric (`points`, `growth`, `spend:GBP` in minor units).
+
+    It counts on the day of `counts_at`; a refund is a negative amount that counts when its order did. Tiers are looked
+    at as of `happened_at`, and `cause` says why in a few machine-readable words.
+    """
+
+    member_id: UUID
+    metric: str
+    amount: int
+    counts_at: datetime
+    happened_at: datetime
+    cause: str
+
+
+class Award(msgspec.Struct, frozen=True, kw_only=True):
+    """Points to give for something that happened at `effective_at`; `key` makes it happen once for the member."""
+
+    member_id: UUID
+    unit: str
+    amount: int
+    key: str
+    source: str
+    effective_at: datetime
+    rule_version: str | None = None
+
+
+class TakeBack(msgspec.Struct, frozen=True, kw_only=True):
+    """Earned points to take back, of the posting `sequence` where one is known; what is not there becomes debt.
+
+    They count off the ladder's day of `counts_at`. Where members were merged since: `member_id` is who pays now,
+    `origin_member_id` whose posting it was, `accounts` all ids of this person.
+    """
+
+    member_id: UUID
+    unit: str
+    amount: int
+    key: str
+    source: str
+    effective_at: datetime
+    counts_at: datetime
+    sequence: int | None = None
+    origin_member_id: UUID | None = None
+    accounts: Sequence[UUID] = ()
+    rule_version: str | None = None
+
+
+async def award(
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    member_id: UUID,
+    unit: str = "points",
+    amount: int,
+    key: str,
+    source: str,
+    rule_version: str | None = None,
+    effective_at: datetime | None = None,
+    expires_at: Expiry = UNIT_POLICY,
+    available_at: datetime | Literal["on_event"] | None = None,
+    priority: int = 0,
+) -> Posting:
+    """Give points and count them towards the member's tier, at once for both. Arguments and errors as `posting.earn`.
+
+    Points that are pending count already: they were earned. Repeated with its key it answers the first posting, and
+    nothing counts twice.
+    """
+    posted = await posting.earn(
+        connection,
+        programme_id=programme_id,
+        member_id=member_id,
+        unit=unit,
+        amount=amount,
+        key=key,
+        source=source,
+        rule_version=rule_version,
+        effective_at=effective_at,
+        expires_at=expires_at,
+        available_at=available_at,
+        priority=priority,
+    )
+    if unit in LADDER_UNITS and not posted.replayed:
+        moment = effective_at or posted.recorded_at
+        earned = Activity(
+            member_id=member_id, metric=unit, amount=amount, counts_at=moment, happened_at=moment, cause=source
+        )
+        await progress(connection, programme_id=programme_id, activities=[earned])
+    return posted
+
+
+async def award_many(
+    connection: AsyncConnection, *, programme_id: UUID, awards: Sequence[Award], activities: Sequence[Activity] = ()
+) -> list[Posting]:
+    """Give the points of many awards, in their order, and count them and further `activities` towards tiers.
+
+    Awards of one member should follow each other in time, members in the order of their ids: postings lock accounts,
+    and two batches that lock them in the same order do not deadlock.
+    """
+    postings = [
+        await posting.earn(
+            connection,
+            programme_id=programme_id,
+            member_id=award.member_id,
+            unit=award.unit,
+            amount=award.amount,
+            key=award.key,
+            source=award.source,
+            rule_version=award.rule_version,
+            effective_at=award.effective_at,
+        )
+        for award in awards
+    ]
+    earned = [
+        Activity(
+            member_id=award.member_id,
+            metric=award.unit,
+            amount=award.amount,
+            counts_at=award.effective_at,
+            happened_at=award.effective_at,
+            cause=award.source,
+        )
+        for award, posted in zip(awards, postings, strict=True)
+        if award.unit in LADDER_UNITS and not posted.replayed
+    ]
+    await progress(connection, programme_id=programme_id, activities=[*earned, *activities])
+    return postings
+
+
+async def take_back(
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    take_backs: Sequence[TakeBack],
+    activities: Sequence[Activity] = (),
+) -> list[Posting]:
+    """Take earned points back in the ledger and off the tiers' activity; `activities` count with them.
+
+    Raises OverReversalError where more is taken of a posting than is left of it, EntryNotFoundError.
+    """
+    postings = [await _take_back(connection, programme_id, taken) for taken in take_backs]
+    lost = [
+        Activity(
+            member_id=taken.member_id,
+            metric=taken.unit,
+            amount=-taken.amount,
+            counts_at=taken.counts_at,
+            happened_at=taken.effective_at,
+            cause=taken.source,
+        )
+        for taken, posted in zip(take_backs, postings, strict=True)
+        if taken.unit in LADDER_UNITS and not posted.replayed
+    ]
+    await progress(connection, programme_id=programme_id, activities=[*lost, *activities])
+    return postings
+
+
+async def _take_back(connection: AsyncConnection, programme_id: UUID, taken: TakeBack) -> Posting:
+    if taken.sequence is None:
+        return await posting.claw_back(
+            connection,
+            programme_id=programme_id,
+            member_id=taken.member_id,
+            unit=taken.unit,
+            amount=taken.amount,
+            key=taken.key,
+            source=taken.source,
+            rule_version=taken.rule_version,
+            effective_at=taken.effective_at,
+        )
+    return await posting.reverse(
+        connection,
+        member_id=taken.member_id,
+        unit=taken.unit,
+        sequence=taken.sequence,
+        amount=taken.amount,
+        key=taken.key,
+        source=taken.source,
+        effective_at=taken.effective_at,
+        origin_member_id=taken.origin_member_id,
+        accounts=taken.accounts,
+    )
+
+
+async def progress(connection: AsyncConnection, *, programme_id: UUID, activities: Sequence[Activity]) -> None:
+    """Count activities towards tiers and raise the tiers that they reach, as of when each happened.
+
+    Not idempotent: it belongs in the transaction of the posting or order that it counts.
+    """
+    amounts: dict[tuple[UUID, str, datetime], int] = {}
+    moments: dict[tuple[UUID, datetime], str] = {}
+    for activity in activities:
+        day = (activity.member_id, activity.metric, activity.counts_at)
+        amounts[day] = amounts.get(day, 0) + activity.amount
+        moments[activity.member_id, activity.happened_at] = activity.cause
+    for (member_id, metric, counts_at), amount in sorted(amounts.items()):
+        if amount:
+            await qualification.record(
+                connection,
+                programme_id=programme_id,
+                member_id=member_id,
+                metric=metric,
+                at=counts_at,
+                amount=amount,
+            )
+    for (member_id, moment), cause in sorted(moments.items()):
+        await qualification.evaluate(
+            connection, programme_id=programme_id, member_id=member_id, moment=moment, cause=cause
+        )

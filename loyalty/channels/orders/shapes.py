@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from loyalty.kit.errors import DomainError
-from loyalty.members.identity import Identity
+from loyalty.members.identifiers import Identity
 
 DocumentKind: TypeAlias = Literal["order", "refund", "cancellation"]
 
