@@ -11,12 +11,13 @@ import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request, Response
 from litestar.config.app import AppConfig
+from litestar.config.compression import CompressionConfig
 from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 from litestar.plugins import InitPlugin
@@ -37,6 +38,9 @@ _A_YEAR_SECONDS: Final = 365 * 24 * 3600
 _VARY: Final = "Accept-Language, Cookie"
 
 _ERROR_KINDS: Final = {403: "forbidden", 404: "not_found", 410: "not_found", 413: "too_large", 429: "too_many"}
+_GZIP_LEVEL: Final = 6
+_SMALLEST_COMPRESSED: Final = 1000
+"""Bytes: less than that travels in one packet anyway."""
 _UNAVAILABLE: Final = 503
 _OUR_FAULT: Final = 500
 
@@ -48,10 +52,16 @@ class Pages(InitPlugin):
         self._theme = theme
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
-        """Read the static files, serve them, and draw problems for people."""
+        """Read the static files, serve them, draw problems for people, and compress what is worth it.
+
+        Programs' answers stay as they are: most are small, and their clients count microseconds.
+        """
         app_config.state["assets"] = Assets(theme=self._theme)
         app_config.state["problem_page"] = problem_page
         app_config.route_handlers.append(serve_asset)
+        app_config.compression_config = CompressionConfig(
+            backend="gzip", gzip_compress_level=_GZIP_LEVEL, minimum_size=_SMALLEST_COMPRESSED, exclude=[r"^/v1(/|$)"]
+        )
         return app_config
 
 
@@ -79,15 +89,25 @@ def language_of(request: ASGIConnection[Any, Any, Any, Any], *, default: str = "
     )
 
 
-def render(request: Request[Any, Any, Any], template: str, *, programme: Programme | None, **context: Any) -> str:
-    """Render a template of `templates/` to a string. `programme` is None only where it cannot be known (an error)."""
+def render(
+    request: Request[Any, Any, Any],
+    template: str,
+    *,
+    programme: Programme | None,
+    here: str | None = None,
+    **context: Any,
+) -> str:
+    """Render a template of `templates/` to a string. `programme` is None only where it cannot be known (an error).
+
+    `here` is the address at which a GET shows this page, where that is not the request's own: what a form answered has
+    no address, and the links to other languages need one.
+    """
     language = language_of(request, default=programme.locale if programme else "en")
     values = {
         "t": Translator(language),
         "format": Formats(language, programme.zone if programme else ZoneInfo("UTC")),
         "language": language,
-        "language_link": lambda other: _language_link(request, other),
-        "path": request.url.path,
+        "language_link": lambda other: _language_link(request, here, other),
         "asset": request.app.state.assets.address,
         "csrf": _csrf_field(request),
         "programme": programme,
@@ -103,14 +123,15 @@ def page(
     programme: Programme | None,
     status_code: int = 200,
     private: bool = False,
+    here: str | None = None,
     **context: Any,
 ) -> Response[bytes]:
-    """Render a template into an answer. `context` may say `signed_in=True`.
+    """Render a template into an answer, as `render` does. `context` may say `signed_in=True`.
 
     A page is revalidated by its ETag, so that going back or reloading on a bad network costs a 304. One that shows a
     person's data (`private`) is never stored, so that the back button shows nothing after signing out.
     """
-    body = render(request, template, programme=programme, **context).encode()
+    body = render(request, template, programme=programme, here=here, **context).encode()
     headers = {"Vary": _VARY, "Cache-Control": "no-store" if private else "private, no-cache"}
     cookies = _language_cookies(request)
     if status_code == HTTP_200_OK and not private:
@@ -138,11 +159,10 @@ def _csrf_field(request: Request[Any, Any, Any]) -> Markup:
     return Markup('<input type="hidden" name="_csrf_token" value="{}">').format(token)
 
 
-def _language_link(request: Request[Any, Any, Any], language: Language) -> str:
-    """This page in another language; what a form answered has no address of its own, so from there the start page."""
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
-    path = request.url.path if request.method == "GET" else "/"
-    return f"{path}?{urlencode([*kept, ('lang', language)])}"
+def _language_link(request: Request[Any, Any, Any], here: str | None, language: Language) -> str:
+    path, _, query = (here or request.url.path).partition("?")
+    own = parse_qsl(query) if here else list(request.query_params.multi_items())
+    return f"{path}?{urlencode([*((name, value) for name, value in own if name != 'lang'), ('lang', language)])}"
 
 
 def _language_cookies(request: Request[Any, Any, Any]) -> list[Cookie]:

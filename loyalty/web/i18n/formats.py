@@ -6,14 +6,12 @@ from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from loyalty.kit.currency import minor_digits
+
 _MINUS: Final = "\N{MINUS SIGN}"
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SYMBOLS: Final = {"CNY": "¥", "GBP": "£", "USD": "$", "EUR": "€", "HKD": "HK$", "SGD": "S$", "JPY": "JP¥", "KRW": "₩"}
 _SYMBOLS_IN_CHINESE: Final = _SYMBOLS | {"USD": "US$"}
-_MINOR_DIGITS: Final = dict.fromkeys(
-    ("CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF", "XOF"), 0
-) | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
-"""ISO 4217 currencies whose minor unit is not a hundredth."""
 
 
 def format_number(number: int) -> str:
@@ -42,7 +40,7 @@ class Formats:
 
     def money(self, amount_minor: int, currency: str) -> str:
         """Minor units of an ISO 4217 currency: `¥1,234.50`, `−£3.00`; a currency with no sign of ours is named."""
-        digits = _MINOR_DIGITS.get(currency, 2)
+        digits = minor_digits(currency)
         whole, part = divmod(abs(amount_minor), 10**digits)
         symbol = (_SYMBOLS_IN_CHINESE if self._chinese else _SYMBOLS).get(currency, f"{currency}\N{NO-BREAK SPACE}")
         sign = _MINUS if amount_minor < 0 else ""

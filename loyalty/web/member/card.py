@@ -1,0 +1,238 @@
+"""The member's card: standing, points, what expires, wallet, history, and the code that a till scans."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.response import Redirect
+from markupsafe import Markup
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger.reading import Balance, Entry, Expiring, balance, expiring, history
+from loyalty.kit.clock import utc_now
+from loyalty.kit.errors import InvalidInputError
+from loyalty.kit.programme import list_channels
+from loyalty.members.card_token import issue_token
+from loyalty.members.consent import MARKETING_SMS, agrees, current_consents, record_consent
+from loyalty.members.member import Member, person_ids
+from loyalty.members.profile import Profile, ProfileFields, read_profile, update_profile
+from loyalty.web.i18n import Translator
+from loyalty.web.member import consents
+from loyalty.web.member.history import Line, describe
+from loyalty.web.member.visitor import Visitor, read_form, read_visitor, see_other
+from loyalty.web.qr import qr_svg
+from loyalty.web.rendering import language_of, page
+from loyalty.web.security.sessions import COOKIES, close_session, end_cookie
+from loyalty.web.state import Services
+from redemption.coupons import Coupon, wallet
+from tiers.reading import Standing, standing
+
+_NEWEST: Final = 5
+"""Lines of history on the card itself."""
+_PAGE: Final = 30
+_QR_VERSION: Final = 3
+"""Version 3-M holds 61 alphanumeric characters; a member code has 40."""
+_SIGN_IN: Final = "/join"
+_CARD: Final = "/me"
+
+
+class CardView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the card shows."""
+
+    member: Member
+    profile: Profile
+    standing: Standing | None
+    points: Balance
+    expiring: list[Expiring]
+    coupons: list[Coupon]
+    lines: list[Line]
+    qr: Markup
+
+
+@get(_CARD, include_in_schema=False)
+async def show_card(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[Any]:
+    """The card of the member who is signed in."""
+    async with services.transaction() as connection:
+        visitor = await read_visitor(request, services, connection)
+        if visitor.member is None:
+            return see_other(_SIGN_IN)
+        view = await _read_card(connection, request, services, visitor, visitor.member)
+    return page(
+        request, "member/card.html", programme=visitor.programme, private=True, signed_in=True, card=view, now=utc_now()
+    )
+
+
+async def _read_card(
+    connection: AsyncConnection,
+    request: Request[Any, Any, Any],
+    services: Services,
+    visitor: Visitor,
+    member: Member,
+) -> CardView:
+    now = utc_now()
+    t = Translator(language_of(request, default=visitor.programme.locale))
+    lines, _ = await _read_history(connection, visitor, member.id, t, before=None, limit=_NEWEST)
+    return CardView(
+        member=member,
+        profile=await read_profile(connection, services.keyring, member_id=member.id),
+        standing=await standing(connection, programme_id=visitor.programme.id, member_id=member.id, moment=now),
+        points=await balance(connection, member_id=member.id),
+        expiring=[each for each in await expiring(connection, member_id=member.id) if each.expires_at is not None],
+        coupons=await wallet(connection, member_id=member.id),
+        lines=lines,
+        qr=_qr(services, member.id, now, t),
+    )
+
+
+async def _read_history(
+    connection: AsyncConnection,
+    visitor: Visitor,
+    member_id: UUID,
+    t: Translator,
+    *,
+    before: tuple[datetime, int] | None,
+    limit: int,
+) -> tuple[list[Line], Entry | None]:
+    """A page of history, and the last entry of it where there are older ones."""
+    ids = await person_ids(connection, member_id=member_id)
+    entries = await history(connection, member_ids=ids, before=before, limit=limit + 1)
+    channels = {channel.code: channel.name for channel in await list_channels(connection, visitor.programme.id)}
+    shown = entries[:limit]
+    return describe(shown, t, channels=channels, own_ids=ids), shown[-1] if len(entries) > limit else None
+
+
+@get("/me/history", include_in_schema=False)
+async def show_history(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[Any]:
+    """All that happened to a member's points, newest first, in pages."""
+    before = _read_cursor(request.query_params.get("before"))
+    async with services.transaction() as connection:
+        visitor = await read_visitor(request, services, connection)
+        if visitor.member is None:
+            return see_other(_SIGN_IN)
+        t = Translator(language_of(request, default=visitor.programme.locale))
+        lines, last = await _read_history(connection, visitor, visitor.member.id, t, before=before, limit=_PAGE)
+        points = await balance(connection, member_id=visitor.member.id)
+    older = urlencode({"before": f"{last.recorded_at.isoformat()}~{last.sequence}"}) if last else None
+    return page(
+        request,
+        "member/history.html",
+        programme=visitor.programme,
+        private=True,
+        signed_in=True,
+        lines=lines,
+        points=points,
+        older=older,
+        first_page=before is None,
+    )
+
+
+def _read_cursor(text: str | None) -> tuple[datetime, int] | None:
+    """Where a page begins. Anything that we did not write begins at the newest line."""
+    moment, _, sequence = (text or "").partition("~")
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        return None
+    return (at, int(sequence)) if at.tzinfo and sequence.isascii() and sequence.isdecimal() else None
+
+
+@get("/me/qr", include_in_schema=False)
+async def show_qr(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[Any]:
+    """The member's code of this minute as an SVG; 403 to whoever is not signed in."""
+    async with services.transaction() as connection:
+        visitor = await read_visitor(request, services, connection)
+    if visitor.member is None:
+        return Response(b"", status_code=403, media_type="image/svg+xml")
+    t = Translator(language_of(request, default=visitor.programme.locale))
+    drawn = _qr(services, visitor.member.id, utc_now(), t)
+    return Response(drawn.encode(), media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
+
+
+def _qr(services: Services, member_id: UUID, now: datetime, t: Translator) -> Markup:
+    token = issue_token(services.session_secret, member_id, now)
+    return qr_svg(token, label=t("card.qr_label"), version=_QR_VERSION)
+
+
+@get("/me/settings", include_in_schema=False)
+async def show_settings(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[Any]:
+    """Name and consents, to be changed."""
+    return await _show_settings(request, services, name=None, error=None, status_code=200)
+
+
+async def _show_settings(
+    request: Request[Any, Any, Any],
+    services: Services,
+    *,
+    name: str | None,
+    error: str | None,
+    status_code: int,
+) -> Response[Any]:
+    async with services.transaction() as connection:
+        visitor = await read_visitor(request, services, connection)
+        if visitor.member is None:
+            return see_other(_SIGN_IN)
+        profile = await read_profile(connection, services.keyring, member_id=visitor.member.id)
+        given = await current_consents(connection, member_id=visitor.member.id)
+    return page(
+        request,
+        "member/settings.html",
+        programme=visitor.programme,
+        status_code=status_code,
+        private=True,
+        here="/me/settings",
+        signed_in=True,
+        profile=profile,
+        name=profile.name or "" if name is None else name,
+        marketing=agrees(given, MARKETING_SMS),
+        terms=given.get("terms"),
+        saved="saved" in request.query_params,
+        error=error,
+    )
+
+
+@post("/me/settings", include_in_schema=False, status_code=303)
+async def save_settings(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[Any]:
+    """Keep a changed name and a changed mind. A consent is recorded only where it differs from the last one."""
+    form = await read_form(request, "name", "marketing")
+    wanted = form["marketing"] == "yes"
+    try:
+        async with services.transaction() as connection:
+            visitor = await read_visitor(request, services, connection)
+            if visitor.member is None:
+                return see_other(_SIGN_IN)
+            member_id = visitor.member.id
+            await update_profile(
+                connection,
+                services.keyring,
+                member_id=member_id,
+                fields=ProfileFields(name=form["name"] or None),
+                source=consents.SOURCE,
+            )
+            given = await current_consents(connection, member_id=member_id)
+            if agrees(given, MARKETING_SMS) != wanted:
+                answer = consents.answer_marketing(utc_now(), granted=wanted)
+                await record_consent(connection, member_id=member_id, consent=answer)
+    except InvalidInputError as refused:
+        if refused.field != "name":
+            raise
+        t = Translator(language_of(request, default="en"))
+        return await _show_settings(
+            request, services, name=form["name"], error=t("join.terms.name_invalid"), status_code=422
+        )
+    return see_other("/me/settings?saved=1")
+
+
+@post("/me/sign-out", include_in_schema=False, status_code=303)
+async def sign_out(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Redirect:
+    """End the session here."""
+    async with services.transaction() as connection:
+        await close_session(connection, request.cookies.get(COOKIES["member"]))
+    response = see_other("/")
+    response.set_cookie(end_cookie("member"))
+    return response

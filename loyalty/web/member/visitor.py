@@ -1,0 +1,92 @@
+"""Who looks at a shopper's page: a member, or somebody who may become one; and on which device."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response
+from litestar.response import Redirect
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty.kit.errors import NotFoundError
+from loyalty.kit.programme import Programme
+from loyalty.members.member import Member, get_member
+from loyalty.web.security.sessions import COOKIES, read_session
+from loyalty.web.state import Services
+
+DEVICE_COOKIE: Final = "device"
+_DEVICE_SECONDS: Final = 400 * 24 * 3600
+"""The longest that browsers keep a cookie (RFC 6265bis, section 5.5)."""
+_DEVICE_LENGTH: Final = 24
+_DEVICE_BYTES: Final = 18
+
+
+class Visitor(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody at a shopper's page. `device` is a random name for the browser that says nothing about its owner."""
+
+    programme: Programme
+    member: Member | None
+    device: str
+    device_is_new: bool
+
+
+async def read_visitor(request: Request[Any, Any, Any], services: Services, connection: AsyncConnection) -> Visitor:
+    """Who asks. A session of a member who was merged is the survivor's; of one who was erased, nobody's.
+
+    Raises NotFoundError where the server shows no programme.
+    """
+    programme = await services.programme(connection)
+    device = request.cookies.get(DEVICE_COOKIE, "")
+    known = len(device) == _DEVICE_LENGTH and device.isascii()
+    return Visitor(
+        programme=programme,
+        member=await _member(request, connection, programme),
+        device=device if known else secrets.token_urlsafe(_DEVICE_BYTES),
+        device_is_new=not known,
+    )
+
+
+async def _member(request: Request[Any, Any, Any], connection: AsyncConnection, programme: Programme) -> Member | None:
+    session = await read_session(connection, request.cookies.get(COOKIES["member"]), kind="member")
+    if session is None or session.programme_id != programme.id:
+        return None
+    try:
+        member = await get_member(connection, programme_id=programme.id, member_id=session.subject_id)
+    except NotFoundError:
+        return None
+    return member if member.state == "active" else None
+
+
+def remember_device(response: Response[Any], visitor: Visitor, *, https: bool) -> None:
+    """Give a browser its name, once."""
+    if visitor.device_is_new:
+        response.set_cookie(
+            DEVICE_COOKIE,
+            value=visitor.device,
+            max_age=_DEVICE_SECONDS,
+            httponly=True,
+            secure=https,
+            samesite="lax",
+        )
+
+
+def see_other(address: str) -> Redirect:
+    """After a form: look at this address now (RFC 9110, 303), so that reloading sends nothing twice."""
+    return Redirect(address, status_code=303, headers={"Cache-Control": "no-store"})
+
+
+def network_address(request: Request[Any, Any, Any]) -> str:
+    """The client's address as the server sees it; a proxy in front has uvicorn set it (`--proxy-headers`)."""
+    return request.client.host if request.client else ""
+
+
+async def read_form(request: Request[Any, Any, Any], *names: str, limit: int = 200) -> dict[str, str]:
+    """The named texts of a form, trimmed, each at most `limit` characters; missing ones and files are empty."""
+    form = await request.form()
+    return {name: _text(form.get(name), limit) for name in names}
+
+
+def _text(value: object, limit: int) -> str:
+    return value.replace("\0", "").strip()[:limit] if isinstance(value, str) else ""
