@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import update
@@ -12,6 +13,7 @@ from loyalty.items.codes import ItemCode
 from loyalty.items.lookup import load_item
 from loyalty.items.tables import item_table
 from loyalty.items.verdicts import Item, ItemState
+from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import NotFoundError
 
 
@@ -33,7 +35,9 @@ async def set_item_state(
     )
 
 
-async def clear_suspicion(connection: AsyncConnection, *, programme_id: UUID, code: ItemCode) -> None:
+async def clear_suspicion(
+    connection: AsyncConnection, *, programme_id: UUID, code: ItemCode, at: datetime | None = None
+) -> None:
     """Say that a brand has looked at an item and found nothing wrong: it can be claimed, and its PIN tried, again."""
     item = item_table.c
     await connection.execute(
@@ -41,5 +45,5 @@ async def clear_suspicion(connection: AsyncConnection, *, programme_id: UUID, co
         .where(
             item.gtin == code.gtin, item.kid == code.kid, item.index == code.index, item.programme_id == programme_id
         )
-        .values(suspected_at=None, pin_failures=0)
+        .values(suspected_at=None, cleared_at=at or utc_now(), pin_failures=0)
     )

@@ -58,7 +58,7 @@ def press_lines(
     item_keys.mint(hi)
     blank = "0" * SERIAL_LENGTH
     head = format_link(base_url, gtin=gtin, serial=blank).removesuffix(blank).encode()
-    tail = b"," + _quoted(lot or "") + b"\r\n"
+    tail = _last_field(lot or "") + b"\r\n"
 
     def lines() -> Iterator[bytes]:
         yield HEADER
@@ -124,8 +124,8 @@ def _digits(numbers: NDArray[np.int64]) -> NDArray[np.uint8]:
     return digits + np.uint8(_ZERO)
 
 
-def _quoted(text: str) -> bytes:
-    """One CSV field, quoted where it must be."""
+def _last_field(text: str) -> bytes:
+    """A comma and a CSV field, quoted where it must be."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([text])
+    csv.writer(line, lineterminator="").writerow(["", text])
     return line.getvalue().encode()

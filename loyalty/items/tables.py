@@ -113,6 +113,7 @@ item_table: Final = Table(
     Column("first_city", Text),
     Column("last_scanned_at", DateTime(timezone=True)),
     Column("suspected_at", DateTime(timezone=True)),
+    Column("cleared_at", DateTime(timezone=True)),
     Column("pin_failures", SmallInteger, nullable=False, server_default="0"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )

@@ -113,6 +113,8 @@ class ItemRecord(msgspec.Struct, frozen=True, kw_only=True):
     first_member_id: UUID | None = None
     first_city: str | None = None
     suspected_at: datetime | None = None
+    cleared_at: datetime | None = None
+    """When the brand found nothing wrong: what was scanned before makes no suspicion any more."""
     pin_failures: int = 0
 
 
@@ -190,7 +192,7 @@ def judge(
     recent = [sighting, *(earlier for earlier in history if earlier.at > since)]
     devices = len({seen.device for seen in recent})
     yours_since = _yours_since(item, sighting, history)
-    suspected = item.record.suspected_at is not None or looks_copied(recent, settings)
+    suspected = _suspect(item.record, recent, settings)
     blocker = claim_blocker(item, sighting, suspected=suspected, settings=settings)
     place = sighting.place
     return Verdict(
@@ -237,6 +239,8 @@ def looks_copied(recent: list[Sighting], settings: ItemSettings = DEFAULT_SETTIN
     Only different devices count: one phone that seems to be in two places has a false position. And a device counts
     with the first city it was in, so that a traveller with an item makes no copy of it.
     """
+    if not recent:
+        return False
     located = [seen for seen in recent if seen.place is not None and _counts(seen.place, settings)]
     # Newest first, so that each device is left with the oldest of its cities.
     cities = {seen.device: seen.place.city for seen in located if seen.place is not None and seen.place.city}
@@ -246,6 +250,13 @@ def looks_copied(recent: list[Sighting], settings: ItemSettings = DEFAULT_SETTIN
     return newest in located and any(
         _too_fast(newest, earlier, settings) for earlier in located if earlier.device != newest.device
     )
+
+
+def _suspect(record: ItemRecord, recent: list[Sighting], settings: ItemSettings) -> bool:
+    if record.suspected_at is not None:
+        return True
+    cleared_at = record.cleared_at
+    return looks_copied([seen for seen in recent if cleared_at is None or seen.at > cleared_at], settings)
 
 
 def _kind(

@@ -89,6 +89,7 @@ TABLES = (
         first_city text,
         last_scanned_at timestamptz,
         suspected_at timestamptz,
+        cleared_at timestamptz,
         pin_failures smallint NOT NULL DEFAULT 0,
         created_at timestamptz NOT NULL DEFAULT now(),
         CONSTRAINT item_pkey PRIMARY KEY (gtin, kid, index)
