@@ -146,6 +146,10 @@ class Keyring:
         """Whether the value is sealed with a key that is no longer the current one."""
         return self._key_id(sealed) != self.current
 
+    def reseal(self, sealed: bytes, *, owner: UUID, field: str, new_owner: UUID | None = None) -> bytes:
+        """Seal an old value anew with the current key, for `new_owner` if one is given. Raises as `decrypt` does."""
+        return self.encrypt(self.decrypt(sealed, owner=owner, field=field), owner=new_owner or owner, field=field)
+
     def blind_index(self, *domain: str, value: str) -> bytes:
         """32 bytes that are equal for equal values of one domain (programme and kind), and mean nothing elsewhere.
 

@@ -191,15 +191,18 @@ async def move_identities(
     rows = (await connection.execute(_OF_MEMBERS, {"members": [from_member_id]})).all()
     moved = [row for row in rows if only is None or row.id in only]
     for row in moved:
-        field = sealed_field(row.kind, row.scope)
-        value = keyring.decrypt(bytes(row.sealed), owner=from_member_id, field=field)
         await connection.execute(
             _MOVE,
             {
                 "id": row.id,
                 "from": from_member_id,
                 "to": to_member_id,
-                "sealed": keyring.encrypt(value, owner=to_member_id, field=field),
+                "sealed": keyring.reseal(
+                    bytes(row.sealed),
+                    owner=from_member_id,
+                    field=sealed_field(row.kind, row.scope),
+                    new_owner=to_member_id,
+                ),
             },
         )
     return [row.id for row in moved]

@@ -183,7 +183,7 @@ class _Batch:
                         absorbed_id=absorbed_id,
                         reason=f"one record of channel {self.channel_code} names both",
                         actor=_ACTOR,
-                        key=f"record:{survivor_id}:{absorbed_id}",
+                        key=f"record:{new_id()}",  # the record proves it anew each time: nothing to repeat
                     )
                 except AlreadyOneMemberError as error:
                     raise _LostRaceError from error

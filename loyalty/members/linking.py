@@ -62,32 +62,31 @@ def link(claims: Sequence[Claim], holders: Mapping[IdentityKey, Holder]) -> Link
     """
     ordered = sorted(claims, key=lambda claim: _STRENGTH.index(claim.key.kind))
     strong = [claim for claim in ordered if claim.key.kind != "email"]
-    weak = [claim for claim in ordered if claim.key.kind == "email"]
     named = _distinct(holders[claim.key] for claim in strong if claim.key in holders)
-    contacts: set[IdentityKey] = set()
     person = {claim.key: claim.verified for claim in strong}
     for holder in named:
         person |= holder.identities
-    for claim in weak:
-        found = holders.get(claim.key)
-        if found is None or found in named:
-            continue
-        proved = claim.verified and found.identities[claim.key]
-        if contradict(person, found.identities) or (named and not proved):
-            contacts.add(claim.key)
-        else:
-            named.append(found)
-            person |= found.identities
+    addresses = [claim for claim in ordered if claim.key.kind == "email" and claim.key in holders]
+    for claim in sorted(addresses, key=lambda claim: not _proved(claim, holders)):
+        holder = holders[claim.key]
+        if holder not in named and (not named or _proved(claim, holders)) and not contradict(person, holder.identities):
+            named.append(holder)
+            person |= holder.identities
+    contacts = frozenset(claim.key for claim in addresses if holders[claim.key] not in named)
     if not named:
-        return Link(member_id=None, contacts=frozenset(contacts))
+        return Link(member_id=None, contacts=contacts)
     survivor = _survivor(claims, named)
     absorbed = [holder for holder in named if holder is not survivor]
     _refuse_two_people(claims, [survivor, *absorbed])
     return Link(
         member_id=survivor.member_id,
         absorbed=tuple(holder.member_id for holder in absorbed),
-        contacts=frozenset(contacts),
+        contacts=contacts,
     )
+
+
+def _proved(claim: Claim, holders: Mapping[IdentityKey, Holder]) -> bool:
+    return claim.verified and holders[claim.key].identities[claim.key]
 
 
 def contradict(one: Iterable[IdentityKey], other: Iterable[IdentityKey]) -> bool:
