@@ -26,15 +26,12 @@ def migrate(database_url: str) -> None:
     """
     engine = create_engine(make_url(database_url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
     try:
-        with engine.connect() as connection:
-            _migrate_alone(connection)
+        connection = engine.connect()
     except OperationalError as error:
-        if error.connection_invalidated or "connect" in str(error.orig):
-            message = f"the database cannot be reached: {error.orig}"
-            raise UnavailableError(message, field="DATABASE_URL") from error
-        raise
-    finally:
-        engine.dispose()
+        message = f"the database cannot be reached: {error.orig}"
+        raise UnavailableError(message, field="DATABASE_URL") from error
+    with connection:
+        _migrate_alone(connection)
 
 
 def _migrate_alone(connection: Connection) -> None:

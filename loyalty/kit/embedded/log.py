@@ -1,4 +1,4 @@
-"""The server's log: a file that the server appends to, and that whoever arrives keeps within bounds."""
+"""The server's log: a file that the server appends to, and that its users keep within bounds."""
 
 from __future__ import annotations
 
@@ -17,14 +17,22 @@ def open_log(path: Path) -> BinaryIO:
     return _open(path, os.O_WRONLY | os.O_APPEND)
 
 
+def too_long(path: Path) -> bool:
+    """Whether the log has grown over 4 MB."""
+    with suppress(OSError):
+        return path.stat().st_size > _LIMIT_BYTES
+    return False
+
+
 def trim_log(path: Path) -> None:
-    """Where the log has grown over 4 MB, move what it holds to `server.log.1`, in place of what was there."""
+    """Move what a log that is too long holds to `server.log.1`, in place of what was there."""
+    if not too_long(path):
+        return
     with _open(path, os.O_RDWR | os.O_APPEND) as log:
-        if log.seek(0, os.SEEK_END) > _LIMIT_BYTES:
-            log.seek(0)
-            with _open(path.with_name(f"{path.name}.1"), os.O_WRONLY | os.O_TRUNC) as older:
-                shutil.copyfileobj(log, older)
-            log.truncate(0)  # the server appends, so it goes on at the new end
+        log.seek(0)
+        with _open(path.with_name(f"{path.name}.1"), os.O_WRONLY | os.O_TRUNC) as older:
+            shutil.copyfileobj(log, older)
+        log.truncate(0)  # the server appends, so it goes on at the new end
 
 
 def tail(path: Path) -> str:

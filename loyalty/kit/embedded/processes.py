@@ -28,6 +28,14 @@ def runs(pid: int) -> bool:
     return state not in ("Z", "X")
 
 
+def works_in(pid: int, folder: Path) -> bool:
+    """Whether a process has a folder as its working directory; False where there is no /proc to tell."""
+    try:
+        return (_PROC / str(pid) / "cwd").samefile(folder)
+    except OSError:
+        return False
+
+
 def kill_holders(path: Path) -> None:
     """Kill the database processes that hold a file open: what is left of a server whose postmaster was killed.
 

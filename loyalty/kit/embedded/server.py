@@ -59,7 +59,7 @@ class Server:
             with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
                 lines = file.read(4096).splitlines()
             ready = len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "ready"
-            return Postmaster(int(lines[0]), ready)
+            return Postmaster(abs(int(lines[0])), ready)  # single-user mode notes a negative number
         except (OSError, ValueError, IndexError):
             return None
 
@@ -169,8 +169,15 @@ class Server:
         cluster.create(self._layout, programs, account, server_lock)
 
     def _prepare(self, account: Account | None) -> None:
-        """Remove the notes of a server that is gone, as the lock proves; their process ids may be others' by now."""
+        """Remove the notes of a server that is gone, as the lock proves; their process ids may be others' by now.
+
+        The lock speaks for servers of ours. Raises UnavailableError where somebody started another one by hand.
+        """
         layout = self._layout
+        stranger = self.postmaster()
+        if stranger and processes.works_in(stranger.pid, layout.data):
+            message = f"process {stranger.pid} uses {layout.data}, and was not started by Tallystar; stop it first"
+            raise UnavailableError(message)
         cluster.remove_unfinished(layout)
         layout.pid_file.unlink(missing_ok=True)
         if layout.run.exists():

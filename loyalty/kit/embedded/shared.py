@@ -13,7 +13,7 @@ import msgspec
 
 from loyalty.kit.embedded.layout import Layout
 from loyalty.kit.embedded.locks import Deadline, FileLock, exclusive
-from loyalty.kit.embedded.log import trim_log
+from loyalty.kit.embedded.log import too_long, trim_log
 from loyalty.kit.embedded.server import Server
 from loyalty.kit.errors import ConflictError, UnavailableError
 
@@ -22,6 +22,7 @@ _START_SECONDS: Final = 60.0
 
 _STOP_SECONDS: Final = 30.0
 _WATCH_SECONDS: Final = 0.25
+_RETRY_SECONDS: Final = 5.0
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -157,17 +158,26 @@ class EmbeddedPostgres:
             self._watcher.start()
 
     def _keep_running(self) -> None:
-        """Start a server again that was killed while we use it. One that was shut down in order stays down."""
-        while not self._leaving.wait(_WATCH_SECONDS):
-            if not self._server.crashed():
+        """Start a server again that was killed while we use it, and trim its log.
+
+        A server that was shut down in order stays down until the next `acquire`.
+        """
+        pause_seconds = _WATCH_SECONDS
+        while not self._leaving.wait(pause_seconds):
+            pause_seconds = _WATCH_SECONDS
+            crashed = self._server.crashed()
+            if not crashed and not too_long(self._layout.log):
                 continue
-            _logger.warning("the embedded database was killed; starting it again")
             deadline = Deadline(self._start_seconds)
             try:
                 with exclusive(self._layout.mutex_lock, deadline):
-                    self._server.ensure_running(deadline)
-            except UnavailableError:
-                _logger.exception("the embedded database cannot be started again; trying on")
+                    trim_log(self._layout.log)
+                    if crashed:
+                        _logger.warning("the embedded database was killed; starting it again")
+                        self._server.ensure_running(deadline)
+            except (UnavailableError, OSError):
+                _logger.exception("the embedded database cannot be looked after; trying again")
+                pause_seconds = _RETRY_SECONDS
 
     def _forget_parent(self) -> None:
         """A forked child holds nothing: the counts it was born with, and the lock, are its parent's."""

@@ -17,7 +17,9 @@ import psycopg
 import pytest
 
 from loyalty.kit.embedded import EmbeddedPostgres, processes, programs
-from loyalty.kit.embedded.account import Account, run_as
+from loyalty.kit.embedded.account import Account, run_as, server_account
+from loyalty.kit.embedded.cluster import data_argument
+from loyalty.kit.embedded.layout import Layout
 from loyalty.kit.errors import ConflictError, UnavailableError
 
 _USE = """
@@ -324,6 +326,33 @@ def test_a_server_that_cannot_start_says_why(home: Path) -> None:
     with pytest.raises(UnavailableError, match="no_such_setting") as refusal:
         EmbeddedPostgres(home).acquire()
     assert str(home) in refusal.value.detail
+
+
+def test_the_log_of_a_server_in_use_is_trimmed(home: Path) -> None:
+    log = home / "postgres" / "server.log"
+    with EmbeddedPostgres(home) as url:
+        with log.open("ab") as file:
+            file.write(b"much\n" * 1_000_000)
+        wait_until(lambda: log.stat().st_size == 0)
+        visit(url)
+    assert b"database system is shut down" in log.read_bytes()
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="only /proc tells where a process works")
+def test_a_server_that_was_started_by_hand_is_not_joined_by_a_second(home: Path) -> None:
+    data = home / "postgres" / "data"
+    account = server_account(Layout(home))
+    command = [str(programs.binaries() / "postgres"), "-D", data_argument(data, account), "-k", "../run"]
+    by_hand = subprocess.Popen(command, cwd=data, stderr=subprocess.DEVNULL, **run_as(account))
+    try:
+        wait_until((data / "postmaster.pid").exists)
+        with pytest.raises(UnavailableError, match=f"process {by_hand.pid} .* was not started by Tallystar"):
+            EmbeddedPostgres(home).acquire()
+    finally:
+        by_hand.send_signal(signal.SIGINT)
+        by_hand.wait()
+    with EmbeddedPostgres(home) as url:
+        assert visit(url) == 1
 
 
 def test_a_folder_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
