@@ -16,7 +16,7 @@ from loyalty.kit.ids import public_id
 from loyalty.members.directory import find_holders
 from loyalty.members.identifiers import Identity, IdentityKey, identity_key
 from loyalty.members.linking import Claim, Holder, link
-from loyalty.members.member import MEMBER_PREFIX, keep_unmerged
+from loyalty.members.member import MEMBER_PREFIX, get_member, keep_unmerged
 from loyalty.members.tables import member_table
 
 _UNKNOWN: Final = "names no member"
@@ -100,3 +100,22 @@ async def _settled(
     if state is None:
         return NotFoundError(f"there is no member {name} in this programme", field="member_id")
     return ConflictError(f"{name} is {state}", field="member_id")
+
+
+async def same_person(connection: AsyncConnection, programme_id: UUID, document: Order, member_id: UUID | None) -> bool:
+    """Whether a document that came again is still of the member it was booked to.
+
+    Only a caller's own member id can say otherwise. A channel's identities may name another member since, when staff
+    merged or parted members; the purchase stays where it was booked.
+    """
+    if document.identities or document.member_id in (None, member_id):
+        return True
+    try:
+        asked, booked = [
+            await get_member(connection, programme_id=programme_id, member_id=identifier)
+            for identifier in (document.member_id, member_id)
+            if identifier is not None
+        ]
+    except NotFoundError:
+        return False
+    return asked.id == booked.id

@@ -17,6 +17,7 @@ from loyalty.kit.errors import DomainError
 from loyalty.members.identifiers import Identity
 
 DocumentKind: TypeAlias = Literal["order", "refund", "cancellation"]
+RefundKind: TypeAlias = Literal["refund", "cancellation"]
 
 
 class OrderLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -101,19 +102,21 @@ class RefundResult(msgspec.Struct, frozen=True, kw_only=True):
       `given_back` the spent points it gave back by redemption.
     - `waiting`: its order has not arrived; it is booked with the order.
     - `guest`: a cancellation that names neither an order nor a person; nothing is kept of it.
+    - `refused`: only where it had waited: it did not fit its order when that came, for the reason in `error`.
 
     `replayed` says that the same document had come before: nothing was written now.
     """
 
-    state: Literal["booked", "waiting", "guest"]
+    state: Literal["booked", "waiting", "guest", "refused"]
     external_id: str
-    kind: Literal["refund", "cancellation"]
+    kind: RefundKind
     refund_id: UUID | None = None
     member_id: UUID | None = None
     order_id: UUID | None = None
     taken_back: dict[str, int] = {}
     given_back: dict[UUID, int] = {}
     replayed: bool = False
+    error: DomainError | None = None
 
 
 class OrderResult(msgspec.Struct, frozen=True, kw_only=True):
