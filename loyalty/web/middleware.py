@@ -48,7 +48,9 @@ async def set_security_headers(message: Message, scope: Scope) -> None:
 
 
 class RequestLimits(ASGIMiddleware):
-    """Gives up a request after thirty seconds, and refuses addresses that hold U+0000 or bytes that are no UTF-8.
+    """Gives up a request that is not answered within thirty seconds; refuses addresses that cannot be read.
+
+    Those hold U+0000, or bytes that are no UTF-8.
 
     PostgreSQL cannot keep U+0000, so it would otherwise travel as far as the database and fail there.
     """
@@ -62,8 +64,14 @@ class RequestLimits(ASGIMiddleware):
         query = scope["query_string"].upper()
         if b"%00" in query or _NEVER_VALID in query:
             raise InvalidInputError("holds the character U+0000", field="query")
-        async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
-            await next_app(scope, receive, send)
+        async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS) as limit:
+
+            async def begin(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    limit.reschedule(None)  # a download takes as long as the network needs
+                await send(message)
+
+            await next_app(scope, receive, begin)
 
 
 class AccessLog(ASGIMiddleware):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx
@@ -18,7 +18,7 @@ from loyalty.kit.programme import Channel, Programme, get_channel
 from loyalty.settings import Settings
 from loyalty.web.app import create_app
 from loyalty.web.security.api_keys import SCOPES, Scope, create_api_key
-from tests.conftest import make_programme
+from tests.factories import make_programme
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ async def app(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Litestar
 @pytest.fixture
 async def client(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     """A client without any credential."""
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(cast("Any", app), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as opened:
         yield opened
 

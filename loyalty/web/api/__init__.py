@@ -8,7 +8,7 @@ from litestar import Router, get
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
-from loyalty.web.api import holds, points
+from loyalty.web.api import holds, items, members, points, programme, redemptions, reports, tiers
 from loyalty.web.api.operations import provide_caller
 
 
@@ -22,7 +22,17 @@ OPENAPI: Final = OpenAPIConfig(title="Tallystar", version="1", path="/v1/referen
 
 router: Final = Router(
     path="/v1",
-    route_handlers=[ping, points.router, holds.router],
+    route_handlers=[
+        ping,
+        programme.router,
+        members.router,
+        points.router,
+        holds.router,
+        tiers.router,
+        redemptions.router,
+        items.router,
+        reports.router,
+    ],
     dependencies={"caller": Provide(provide_caller)},
     security=[{"apiKey": []}],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 
@@ -13,14 +14,17 @@ from litestar.handlers import BaseRouteHandler
 from litestar.openapi import ResponseSpec
 from litestar.params import HeaderParameter, QueryParameter
 from msgspec import Meta
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.kit.errors import InvalidInputError
+from loyalty.kit.errors import InvalidInputError, PermissionDeniedError
+from loyalty.kit.programme import Channel, get_channel
 from loyalty.web.idempotency import HEADER, KEY_LENGTH
 from loyalty.web.problems import PROBLEM_JSON, Problem
 from loyalty.web.security.api_keys import Caller, Scope
 from loyalty.web.state import services_of
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 MAX_INTEGER: Final = 2**53 - 1
 """The largest whole number that every JSON reader keeps exactly (RFC 8259, section 6)."""
@@ -46,6 +50,24 @@ Reference = Annotated[
     ),
 ]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
+Person = Annotated[
+    str, Meta(min_length=1, max_length=100, description="Who does it, in your own system.", examples=["li.na"])
+]
+ChannelCode = Annotated[
+    str,
+    Meta(
+        pattern="^[a-z0-9][a-z0-9-]{0,39}$",
+        description="A channel's code. Left out, it is the channel of the API key.",
+        examples=["online"],
+    ),
+]
+Moment = Annotated[
+    datetime, Meta(tz=True, description="RFC 3339, with its offset.", examples=["2026-03-01T10:00:00+08:00"])
+]
+MemberReference = Annotated[
+    str,
+    Meta(pattern="^mem_[0-9A-Za-z]{26}$", description="A member's id.", examples=["mem_01KA0000000000000000000000"]),
+]
 UnitCode = Annotated[
     str,
     Meta(pattern="^[a-z][a-z0-9_]{0,29}$", description="What is counted, such as points.", examples=["points"]),
@@ -77,6 +99,7 @@ _DESCRIPTIONS: Final = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than a megabyte.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The idempotency key was used for another request.",
+    HTTPStatus.TOO_MANY_REQUESTS: "A limit on tries was reached; `retry_after_seconds` says how long to wait.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A fault on our side; nothing was written.",
     HTTPStatus.SERVICE_UNAVAILABLE: "Not available at the moment; repeat the request with the same key.",
 }
@@ -109,15 +132,16 @@ def keyed_problems(*statuses: int) -> dict[int, ResponseSpec]:
 
 
 class Require:
-    """A guard: the request carries an API key that has the scope. The handler finds the key's Caller as `caller`."""
+    """A guard: the request carries an API key, with the scope if one is named. The handler finds it as `caller`."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope | None) -> None:
         self.scope: Final = scope
 
     async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
         """Recognise the caller. Raises AuthenticationError and PermissionDeniedError."""
         caller = await services_of(connection).callers.recognise(connection.headers.get("authorization"))
-        caller.demand(self.scope)
+        if self.scope is not None:
+            caller.demand(self.scope)
         connection.state["caller"] = caller
 
 
@@ -126,6 +150,27 @@ async def provide_caller(request: Request[Any, Any, Any]) -> Caller:
     caller = request.state["caller"]
     assert isinstance(caller, Caller)  # noqa: S101  (every operation has a `require` guard)
     return caller
+
+
+async def acting_channel(connection: AsyncConnection, caller: Caller, code: str | None) -> Channel:
+    """The channel that a request is made for: the key's own, or the one it names where the key is the programme's.
+
+    Raises PermissionDeniedError where a channel's key names another, InvalidInputError where neither says which,
+    NotFoundError.
+    """
+    if caller.channel is not None:
+        if code not in (None, caller.channel.code):
+            message = f"this key acts for the channel {caller.channel.code!r} alone"
+            raise PermissionDeniedError(message, field="channel")
+        return caller.channel
+    if code is None:
+        raise InvalidInputError("is required, because this key acts for the whole programme", field="channel")
+    return await get_channel(connection, caller.programme_id, code)
+
+
+def tell(kind: type[S], source: msgspec.Struct, /, **given: Any) -> S:
+    """An answer of a kind: the fields given, and the rest from what the domain answered, by their names."""
+    return kind(**{name: given[name] if name in given else getattr(source, name) for name in kind.__struct_fields__})
 
 
 def write_cursor(*parts: Any) -> str:

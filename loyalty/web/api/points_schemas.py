@@ -11,14 +11,21 @@ from ledger.posting import Posting
 from ledger.reading import Balance, Entry, Hold, Lot, Position
 from loyalty.kit.ids import public_id
 from loyalty.members.member import MEMBER_PREFIX
-from loyalty.web.api.operations import MAX_INTEGER, MAX_POINTS, Points, Reference, Text, UnitCode
+from loyalty.web.api.operations import (
+    MAX_INTEGER,
+    MAX_POINTS,
+    MemberReference,
+    Moment,
+    Person,
+    Points,
+    Reference,
+    Text,
+    UnitCode,
+    tell,
+)
 
 HOLD_PREFIX = "hld"
 
-Moment = Annotated[
-    datetime,
-    Meta(tz=True, description="RFC 3339, with its offset.", examples=["2026-03-01T10:00:00+08:00"]),
-]
 Sequence = Annotated[
     int,
     Meta(ge=1, le=MAX_INTEGER, description="`sequence` of the posting, as it was answered.", examples=[3]),
@@ -34,13 +41,6 @@ SignedPoints = Annotated[
         description="Points to give (above 0) or to take (below 0); 0 is refused.",
         examples=[-50],
     ),
-]
-Person = Annotated[
-    str, Meta(min_length=1, max_length=100, description="Who did it, in your own system.", examples=["li.na"])
-]
-MemberReference = Annotated[
-    str,
-    Meta(pattern="^mem_[0-9A-Za-z]{26}$", description="A member's id.", examples=["mem_01KA0000000000000000000000"]),
 ]
 
 
@@ -228,13 +228,7 @@ class Entries(Struct, frozen=True, kw_only=True):
 
 def balance_answer(balance: Balance) -> BalanceAnswer:
     """A balance as it is told."""
-    return BalanceAnswer(
-        unit=balance.unit,
-        spendable=balance.spendable,
-        pending=balance.pending,
-        held=balance.held,
-        debt=balance.debt,
-    )
+    return tell(BalanceAnswer, balance)
 
 
 def posting_answer(posting: Posting) -> PostingAnswer:
@@ -249,59 +243,33 @@ def posting_answer(posting: Posting) -> PostingAnswer:
 
 
 def _after(moved: Posting | Entry | Position) -> BalanceAnswer:
-    return BalanceAnswer(
-        unit=moved.unit, spendable=moved.posted, pending=moved.pending, held=moved.held, debt=moved.debt
-    )
+    return tell(BalanceAnswer, moved, spendable=moved.posted)
 
 
 def hold_answer(hold: Hold) -> HoldAnswer:
     """A hold as it is told."""
-    return HoldAnswer(
+    return tell(
+        HoldAnswer,
+        hold,
         id=public_id(HOLD_PREFIX, hold.hold_id),
         member_id=public_id(MEMBER_PREFIX, hold.member_id),
-        unit=hold.unit,
-        amount=hold.amount,
-        captured=hold.captured,
-        released=hold.released,
-        left=hold.left,
-        state=hold.state,
-        expires_at=hold.expires_at,
     )
 
 
 def lot_answer(lot: Lot) -> LotAnswer:
     """A lot as it is told."""
-    return LotAnswer(
-        sequence=lot.sequence,
-        granted=lot.granted,
-        remaining=lot.remaining,
-        expires_at=lot.expires_at,
-        available_at=lot.available_at,
-        pending=lot.pending,
-        source=lot.source,
-    )
+    return tell(LotAnswer, lot)
 
 
 def entry_answer(entry: Entry) -> EntryAnswer:
     """An entry as it is told."""
-    return EntryAnswer(
+    return tell(
+        EntryAnswer,
+        entry,
         member_id=public_id(MEMBER_PREFIX, entry.member_id),
-        unit=entry.unit,
-        sequence=entry.sequence,
-        posting=entry.posting,
-        kind=entry.kind,
-        change=entry.change,
-        amount=entry.amount,
-        debit=entry.debit,
-        credit=entry.credit,
         balance=_after(entry),
-        source=entry.source,
-        reason=entry.reason,
-        reverses=entry.reverses,
         hold_id=public_id(HOLD_PREFIX, entry.hold_id) if entry.hold_id else None,
         expires_at=entry.lot_expires_at,
-        effective_at=entry.effective_at,
-        recorded_at=entry.recorded_at,
     )
 
 

@@ -17,7 +17,7 @@ from loyalty.kit.db import transaction
 from loyalty.kit.ids import new_id, public_id
 from loyalty.kit.programme import Programme
 from loyalty.members.tables import member_table
-from tests.conftest import make_programme
+from tests.factories import make_programme
 from tests.web.conftest import Api, assert_problem, make_api
 
 
