@@ -67,10 +67,8 @@ async def move_activity(
         raise InvalidInputError("a member cannot be merged with itself", field="absorbed_id")
     pair = {"survivor_id": survivor_id, "absorbed_id": absorbed_id, "programme_id": programme_id}
     row = {"member_id": survivor_id, "absorbed_id": absorbed_id, "programme_id": programme_id, "merged_at": moment}
-    made = await connection.execute(
-        postgresql.insert(tier_merge_table).values(row | {"states": {}}).on_conflict_do_nothing()
-    )
-    if made.rowcount == 0:
+    merge = postgresql.insert(tier_merge_table).values(row | {"states": {}}).on_conflict_do_nothing()
+    if (await connection.execute(merge.returning(tier_merge_table.c.member_id))).first() is None:
         raise ConflictError("the tiers of these two members are merged already", field="absorbed_id")
     locked = await _lock_both(connection, pair, moment)
     for statement in (_REMEMBER, _ADD_TO_SURVIVOR, _EMPTY_ABSORBED):

@@ -1,0 +1,125 @@
+"""Reviews: in batches, resumable, safe to run twice and at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from uuid import UUID, uuid4
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from loyalty.kit.db import transaction
+from loyalty.kit.programme import Programme
+from tests.db.tiers.conftest import TIERS, Club, at, make_ladder
+from tests.factories import make_programme
+from tiers.review import review_all, review_due
+from tiers.tables import tier_change_table
+
+
+async def _silver_members(engine: AsyncEngine, count: int) -> tuple[Programme, list[UUID]]:
+    """Members who were silver in 2025 and bought enough since only every third time."""
+    members = [uuid4() for _ in range(count)]
+    async with transaction(engine) as connection:
+        club = Club(connection, await make_programme(connection))
+        await club.publish(make_ladder())
+        for index, member in enumerate(members):
+            await club.earn("2025-01-10", 500, member=member)
+            if index % 3 == 0:
+                await club.record("2025-06-01", 500, member=member)
+    return club.programme, members
+
+
+async def _kinds(engine: AsyncEngine, programme: Programme) -> Counter[str]:
+    async with transaction(engine) as connection:
+        kinds = await connection.scalars(select(tier_change_table.c.kind).filter_by(programme_id=programme.id))
+        return Counter(kinds.all())
+
+
+async def test_all_who_are_due_are_reviewed_in_batches(committed_engine: AsyncEngine) -> None:
+    programme, _ = await _silver_members(committed_engine, 7)
+    totals = await review_all(committed_engine, programme_id=programme.id, moment=at("2026-01-11"), batch_size=3)
+    assert (totals.reviewed, totals.kept, totals.downgraded) == (7, 3, 4)
+    assert (totals.graced, totals.upgraded) == (0, 0)
+
+
+async def test_a_second_review_does_nothing(committed_engine: AsyncEngine) -> None:
+    programme, _ = await _silver_members(committed_engine, 4)
+    await review_all(committed_engine, programme_id=programme.id, moment=at("2026-01-11"))
+    again = await review_all(committed_engine, programme_id=programme.id, moment=at("2026-01-11"))
+    assert again.reviewed == 0
+    assert await _kinds(committed_engine, programme) == {"upgrade": 4, "kept": 2, "downgrade": 2}
+
+
+async def test_two_reviews_at_once_share_the_work_and_decide_once(committed_engine: AsyncEngine) -> None:
+    programme, _ = await _silver_members(committed_engine, 12)
+    totals = await asyncio.gather(
+        *(
+            review_all(committed_engine, programme_id=programme.id, moment=at("2026-01-11"), batch_size=2)
+            for _ in range(3)
+        )
+    )
+    assert sum(each.reviewed for each in totals) == 12
+    assert await _kinds(committed_engine, programme) == {"upgrade": 12, "kept": 4, "downgrade": 8}
+
+
+async def test_a_review_that_stops_half_way_goes_on_where_it_stopped(committed_engine: AsyncEngine) -> None:
+    programme, _ = await _silver_members(committed_engine, 6)
+    async with transaction(committed_engine) as connection:
+        first = await review_due(connection, programme_id=programme.id, moment=at("2026-01-11"), limit=4)
+    assert first.reviewed == 4
+
+    async with committed_engine.connect() as connection:
+        await review_due(connection, programme_id=programme.id, moment=at("2026-01-11"), limit=4)
+        await connection.rollback()
+
+    rest = await review_all(committed_engine, programme_id=programme.id, moment=at("2026-01-11"))
+    assert rest.reviewed == 2
+
+
+async def test_a_review_of_a_programme_without_a_ladder_has_nothing_to_do(club: Club) -> None:
+    assert await club.review("2026-01-11") == []
+
+
+async def test_a_member_who_is_not_due_is_left_alone(club: Club) -> None:
+    await club.publish(make_ladder())
+    await club.earn("2025-01-10", 500)
+    assert await club.review("2026-01-10") == []
+    assert await club.told() == [("upgrade", "member", "silver")]
+
+
+async def test_grace_is_written_down_with_what_is_missing(club: Club) -> None:
+    await club.publish(make_ladder(grace_days=30))
+    await club.earn("2025-01-10", 500)
+    await club.record("2025-03-10", 120)
+
+    (grace,) = await club.review("2026-01-11")
+
+    assert (grace.kind, grace.from_tier, grace.to_tier) == ("grace", "silver", "silver")
+    assert (grace.value, grace.threshold, grace.cause) == (120, 500, "review")
+    assert grace.grace_until == at("2026-02-10 00:00")
+
+
+async def test_promised_grace_outlives_a_new_version_without_grace(club: Club) -> None:
+    await club.publish(make_ladder(grace_days=30), effective_at=at("2025-01-01"))
+    await club.earn("2025-01-10", 500)
+    await club.review("2026-01-11")
+    await club.publish(make_ladder(grace_days=0), effective_at=at("2026-01-12"))
+
+    assert await club.review("2026-02-09") == []
+    assert await club.tier("2026-02-09") == "silver"
+
+
+async def test_a_review_is_made_by_the_version_in_force_and_pinned_to_it(club: Club) -> None:
+    await club.publish(make_ladder(), effective_at=at("2025-01-01"))
+    await club.earn("2025-01-10", 500)
+    await club.record("2025-06-01", 300)
+    lower = [TIERS[0], *(tier for tier in make_ladder().tiers[2:])]
+    easier = make_ladder(
+        tiers=[TIERS[0], type(TIERS[1])(code="silver", name=TIERS[1].name, rank=10, threshold=300), *lower[1:]]
+    )
+    second = await club.publish(easier, effective_at=at("2025-12-01"))
+
+    (kept,) = await club.review("2026-01-11")
+
+    assert (kept.kind, kept.threshold, kept.ladder_version) == ("kept", 300, second.version)
