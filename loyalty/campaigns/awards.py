@@ -17,25 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import posting
 from ledger.posting import UNIT_POLICY, Expiry, Posting
-from tiers import qualification
+from tiers.counting import Activity, count_activities
 
 LADDER_UNITS: Final = ("points", "growth")
 """Units that ladders count by name; others are only kept in the ledger."""
-
-
-class Activity(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that counts towards tiers: an amount of a metric (`points`, `growth`, `spend:GBP` in minor units).
-
-    It counts on the day of `counts_at`; a refund is a negative amount that counts when its order did. Tiers are looked
-    at as of `happened_at`, and `cause` says why in a few machine-readable words.
-    """
-
-    member_id: UUID
-    metric: str
-    amount: int
-    counts_at: datetime
-    happened_at: datetime
-    cause: str
 
 
 class Award(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,7 +94,7 @@ async def award(
         earned = Activity(
             member_id=member_id, metric=unit, amount=amount, counts_at=moment, happened_at=moment, cause=source
         )
-        await progress(connection, programme_id=programme_id, activities=[earned])
+        await count_activities(connection, programme_id=programme_id, activities=[earned])
     return posted
 
 
@@ -147,7 +132,7 @@ async def award_many(
         for award, posted in zip(awards, postings, strict=True)
         if award.unit in LADDER_UNITS and not posted.replayed
     ]
-    await progress(connection, programme_id=programme_id, activities=[*earned, *activities])
+    await count_activities(connection, programme_id=programme_id, activities=[*earned, *activities])
     return postings
 
 
@@ -175,7 +160,7 @@ async def take_back(
         for taken, posted in zip(take_backs, postings, strict=True)
         if taken.unit in LADDER_UNITS and not posted.replayed
     ]
-    await progress(connection, programme_id=programme_id, activities=[*lost, *activities])
+    await count_activities(connection, programme_id=programme_id, activities=[*lost, *activities])
     return postings
 
 
@@ -204,30 +189,3 @@ async def _take_back(connection: AsyncConnection, programme_id: UUID, taken: Tak
         origin_member_id=taken.origin_member_id,
         accounts=taken.accounts,
     )
-
-
-async def progress(connection: AsyncConnection, *, programme_id: UUID, activities: Sequence[Activity]) -> None:
-    """Count activities towards tiers and raise the tiers that they reach, as of when each happened.
-
-    Not idempotent: it belongs in the transaction of the posting or order that it counts.
-    """
-    amounts: dict[tuple[UUID, str, datetime], int] = {}
-    moments: dict[tuple[UUID, datetime], str] = {}
-    for activity in activities:
-        day = (activity.member_id, activity.metric, activity.counts_at)
-        amounts[day] = amounts.get(day, 0) + activity.amount
-        moments[activity.member_id, activity.happened_at] = activity.cause
-    for (member_id, metric, counts_at), amount in sorted(amounts.items()):
-        if amount:
-            await qualification.record(
-                connection,
-                programme_id=programme_id,
-                member_id=member_id,
-                metric=metric,
-                at=counts_at,
-                amount=amount,
-            )
-    for (member_id, moment), cause in sorted(moments.items()):
-        await qualification.evaluate(
-            connection, programme_id=programme_id, member_id=member_id, moment=moment, cause=cause
-        )

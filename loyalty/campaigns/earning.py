@@ -324,14 +324,18 @@ async def publish_policy(
 ) -> PublishedPolicy:
     """Publish the next version of a programme's earn policy, valid from a moment (now, unless given) on.
 
-    A published version never changes. Raises InvalidInputError naming the faulty field, also where a rule's unit is not
-    one of the programme's, and ConflictError where another version is published at the same time.
+    A published version never changes. A policy equal to the newest version, without a moment of its own, is that
+    version: nothing is published twice. Raises InvalidInputError naming the faulty field, also where a rule's unit is
+    not one of the programme's, and ConflictError where another version is published at the same time.
     """
     check_policy(policy)
     known = {unit.code for unit in await list_units(connection, programme_id=programme_id)}
     for index, rule in enumerate(policy.rules):
         if rule.unit not in known:
             raise InvalidInputError(f"there is no unit {rule.unit!r} in this programme", field=f"rules[{index}].unit")
+    published = await policies(connection, programme_id=programme_id)
+    if published and published[-1].policy == policy and valid_from is None:
+        return published[-1]
     table = earn_policy_version_table
     next_version = (
         select(func.coalesce(func.max(table.c.version), 0) + 1)

@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.campaigns.awards import Activity, Award, award_many
+from loyalty.campaigns.awards import Award, award_many
 from loyalty.campaigns.earning import (
     Basket,
     BasketLine,
@@ -43,6 +43,7 @@ from loyalty.kit.crypto import Keyring
 from loyalty.kit.errors import DomainError, IdempotencyMismatchError, InvalidInputError
 from loyalty.kit.ids import new_id
 from loyalty.kit.programme import Channel
+from tiers.counting import Activity
 from tiers.reading import tier_at
 
 _ORDER: Final = "order"
@@ -250,6 +251,7 @@ class _Batch:
                     cause=self._source(item.arrival.order),
                 )
                 for item in earned
+                if any(item.arrival.paid_minor)
             ],
         )
         await insert_earnings(

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.campaigns.awards import Activity, TakeBack, take_back
+from loyalty.campaigns.awards import TakeBack, take_back
 from loyalty.campaigns.earning import EarnedPoints, PublishedPolicy, compute, policies
 from loyalty.channels.orders.accepting import basket_of, policy_for, rule_version
 from loyalty.channels.orders.checking import check_cancellation, content_hash
@@ -21,6 +21,7 @@ from loyalty.kit.crypto import Keyring
 from loyalty.kit.errors import DomainError
 from loyalty.kit.ids import new_id
 from loyalty.kit.programme import Channel
+from tiers.counting import Activity
 from tiers.reading import tier_at
 
 _CANCELLATION: Final = "cancellation"
@@ -120,6 +121,16 @@ async def _claw_back(
     earned: list[EarnedPoints],
 ) -> dict[str, int]:
     source, moment = f"cancellation:{channel.code}/{cancellation.external_id}", cancellation.cancelled_at
+    spending = [
+        Activity(
+            member_id=member_id,
+            metric=f"spend:{cancellation.currency}",
+            amount=-_amount_minor(cancellation),
+            counts_at=moment,
+            happened_at=moment,
+            cause=source,
+        )
+    ]
     await take_back(
         connection,
         programme_id=channel.programme_id,
@@ -136,15 +147,6 @@ async def _claw_back(
             )
             for points in earned
         ],
-        activities=[
-            Activity(
-                member_id=member_id,
-                metric=f"spend:{cancellation.currency}",
-                amount=-_amount_minor(cancellation),
-                counts_at=moment,
-                happened_at=moment,
-                cause=source,
-            )
-        ],
+        activities=spending if _amount_minor(cancellation) else [],
     )
     return {points.unit: points.points for points in earned}

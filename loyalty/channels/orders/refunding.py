@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.campaigns.awards import Activity, TakeBack, take_back
+from loyalty.campaigns.awards import TakeBack, take_back
 from loyalty.channels.orders.books import BookedOrder, add_taken_back, load_order
 from loyalty.channels.orders.checking import check_refund, content_hash
 from loyalty.channels.orders.register import (
@@ -34,6 +34,7 @@ from loyalty.kit.ids import new_id
 from loyalty.kit.programme import Channel
 from loyalty.members.member import keep_unmerged, person_ids
 from redemption import reading, till
+from tiers.counting import Activity
 
 
 class RefundExceedsOrderError(ConflictError):
@@ -395,15 +396,22 @@ async def _take_back(
                 )
             )
             await add_taken_back(connection, order=order, unit=earning.unit, points=points)
-    spending = Activity(
-        member_id=payer_id,
-        metric=f"spend:{order.currency}",
-        amount=-plan.amount_minor,
-        counts_at=order.placed_at,
-        happened_at=moment,
-        cause=source,
+    spending = [
+        Activity(
+            member_id=payer_id,
+            metric=f"spend:{order.currency}",
+            amount=-plan.amount_minor,
+            counts_at=order.placed_at,
+            happened_at=moment,
+            cause=source,
+        )
+    ]
+    await take_back(
+        connection,
+        programme_id=channel.programme_id,
+        take_backs=take_backs,
+        activities=spending if plan.amount_minor else [],
     )
-    await take_back(connection, programme_id=channel.programme_id, take_backs=take_backs, activities=[spending])
     return taken_back
 
 
