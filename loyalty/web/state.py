@@ -14,7 +14,6 @@ connection while it still validates the body.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -28,16 +27,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from loyalty.items.keys import FILE_NAME as ITEM_KEYS_FILE
 from loyalty.items.keys import MasterKeys
 from loyalty.kit.crypto import Keyring
-from loyalty.kit.db import create_engine, transaction
-from loyalty.kit.embedded import EmbeddedPostgres
+from loyalty.kit.db import transaction
 from loyalty.kit.errors import NotFoundError
 from loyalty.kit.programme import Programme, get_programme, list_programmes
+from loyalty.runtime import open_engine, open_keyring
 from loyalty.settings import Settings
 from loyalty.web.security.api_keys import Callers
 from loyalty.web.security.code_senders import CodeSender, code_sender
 
-KEYRING_FILE: Final = "personal-data.json"
-"""The keyring of personal data in `settings.keys`; item codes have `item-codes.json` there."""
 LOCK_TIMEOUT_SECONDS: Final = 5
 """How long a request waits for another one on the same member or idempotency key before it is answered 409."""
 STATEMENT_TIMEOUT_SECONDS: Final = 15
@@ -103,31 +100,16 @@ def limit_waiting(engine: AsyncEngine) -> None:
 @asynccontextmanager
 async def open_services(settings: Settings, engine: AsyncEngine | None = None) -> AsyncIterator[Services]:
     """Open what a web process needs, and close what was opened here. A given engine stays open."""
-    async with open_engine(settings, engine) as opened:
+    async with AsyncExitStack() as stack:
+        if engine is None:
+            engine = await stack.enter_async_context(open_engine(settings))
+            limit_waiting(engine)
         yield Services(
             settings=settings,
-            engine=opened,
-            keyring=Keyring.open(settings.keys / KEYRING_FILE),
+            engine=engine,
+            keyring=open_keyring(settings),
             item_keys=MasterKeys.load_or_create(settings.keys / ITEM_KEYS_FILE),
             session_secret=settings.session_secret(),
             code_sender=code_sender(settings),
-            callers=Callers(opened),
+            callers=Callers(engine),
         )
-
-
-@asynccontextmanager
-async def open_engine(settings: Settings, engine: AsyncEngine | None) -> AsyncIterator[AsyncEngine]:
-    """The given engine, or one on DATABASE_URL, or on the embedded server in `settings.home`."""
-    if engine is not None:
-        yield engine
-        return
-    async with AsyncExitStack() as stack:
-        url = settings.database_url
-        if url is None:
-            server = EmbeddedPostgres(settings.home)
-            url = await asyncio.to_thread(server.acquire)
-            stack.push_async_callback(asyncio.to_thread, server.release)
-        opened = create_engine(url)
-        stack.push_async_callback(opened.dispose)
-        limit_waiting(opened)
-        yield opened

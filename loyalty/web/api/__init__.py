@@ -8,7 +8,7 @@ from litestar import Router, get
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 
-from loyalty.web.api import holds, items, members, points, programme, redemptions, reports, tiers
+from loyalty.web.api import earning, holds, items, members, orders, points, programme, redemptions, reports, tiers
 from loyalty.web.api.operations import provide_caller
 
 
@@ -27,7 +27,9 @@ router: Final = Router(
         programme.router,
         members.router,
         points.router,
+        earning.router,
         holds.router,
+        orders.router,
         tiers.router,
         redemptions.router,
         items.router,
