@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.posting import earn
+from loyalty.campaigns.awards import award
 from loyalty.items import throttle
 from loyalty.items.codes import ItemCode
 from loyalty.items.keys import MasterKeys
@@ -28,7 +28,7 @@ from loyalty.items.verdicts import (
     claim_blocker,
 )
 from loyalty.kit.clock import local_date, utc_now
-from loyalty.kit.errors import ConflictError, InvalidInputError, TooManyAttemptsError
+from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError, TooManyAttemptsError
 from loyalty.members.member import keep_unmerged
 
 _REASONS: Final[dict[ClaimBlocker, str]] = {
@@ -104,7 +104,10 @@ async def claim(
     beyond the caps of a day, InvalidInputError (`pin`) where the item needs its PIN and none came, and
     TooManyAttemptsError after too many wrong codes.
     """
-    member_id = (await keep_unmerged(connection, programme_id=programme_id, member_id=member_id)).id
+    member = await keep_unmerged(connection, programme_id=programme_id, member_id=member_id)
+    if member.state == "erased":
+        raise NotFoundError("this member was erased", field="member_id")
+    member_id = member.id
     sighting = Sighting(device=throttle.device_hash(device), member_id=member_id, at=at or utc_now(), place=None)
     prefix = throttle.address_prefix(address)
     await throttle.check_device(connection, device=sighting.device, at=sighting.at, settings=settings)
@@ -175,7 +178,7 @@ async def _claim(
 
 async def _award(connection: AsyncConnection, item: Item, member_id: UUID, at: datetime) -> None:
     name = f"claim:{item.code.gtin}:{item.code.kid}:{item.code.index}"
-    await earn(
+    await award(
         connection,
         programme_id=item.product.programme_id,
         member_id=member_id,
