@@ -78,8 +78,8 @@ async def merge(
 ) -> Merge:
     """Make two members one. Ids of members merged before stand for their survivors. Repeated with one key: no effect.
 
-    Raises ConflictError (they are one already, or one is erased), OpenHoldsError (one stands at a till with points on
-    hold), IdempotencyMismatchError, NotFoundError, InvalidInputError.
+    Raises ConflictError (they are one already, or one is erased), OpenHoldsError (the absorbed one is at a till with
+    points on hold), IdempotencyMismatchError, NotFoundError, InvalidInputError.
     """
     _check(reason=reason, actor=actor, key=key)
     request_hash = hashlib.sha256(survivor_id.bytes + absorbed_id.bytes).digest()
@@ -142,7 +142,7 @@ async def unmerge(
     the lots that it brought: what was spent since is taken to have come from the lots that the ledger's allocations
     name (`docs/decisions/identity.md`). Fields that the merge filled in are taken out of the survivor's profile.
     Consents given since stay with the survivor. Raises NotFoundError (merge_id), ConflictError (the survivor was
-    itself merged or erased since), OpenHoldsError.
+    itself merged or erased since).
     """
     _check(reason=reason, actor=actor)
     query = select(*_COLUMNS, _trail.identity_ids).where(_trail.id == merge_id, _trail.programme_id == programme_id)

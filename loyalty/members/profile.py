@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Final
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty.kit.clock import utc_now
 from loyalty.kit.crypto import Keyring
 from loyalty.kit.errors import InvalidInputError
 from loyalty.kit.ids import public_id
@@ -81,13 +82,13 @@ _REMOVE: Final = text("DELETE FROM member_profile WHERE member_id = :member AND 
 _READ: Final = text("SELECT member_id, field, sealed FROM member_profile WHERE member_id = ANY (:members)")
 
 
-def texts_of(fields: ProfileFields, *, today: date | None = None) -> dict[str, str | None]:
+def texts_of(fields: ProfileFields) -> dict[str, str | None]:
     """The given fields as they are stored. Raises InvalidInputError naming the field."""
     texts: dict[str, str | None] = {}
     if fields.name is not UNSET:
         texts["name"] = None if fields.name is None else _name(fields.name)
     if fields.birthday is not UNSET:
-        latest = today or datetime.now(UTC).date()
+        latest = utc_now().date()
         if fields.birthday is not None and not _EARLIEST_BIRTHDAY <= fields.birthday <= latest:
             message = f"a birthday lies between {_EARLIEST_BIRTHDAY} and today"
             raise InvalidInputError(message, field="birthday")
