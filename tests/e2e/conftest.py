@@ -7,7 +7,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -35,7 +35,9 @@ PRODUCT = LocalText(zh="山岚·明前龙井 50 克", en="Shanlan First Flush Lo
 
 
 def _chromium() -> str | None:
-    return next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    return next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+    )
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ async def _seed_items(connection: AsyncConnection, programme: Programme, item_ke
         names=PRODUCT,
         descriptions=LocalText(
             zh="清明前手工采摘，产自西湖龙井一级保护区，干炒收藏于瓷罐。",
-            en="Picked by hand before Qingming in the first protected area of West Lake, pan-fired and kept in porcelain.",
+            en="Picked by hand before Qingming in the first protected area of West Lake, pan-fired, kept in porcelain.",
         ),
         points_on_claim=120,
     )
@@ -193,10 +195,10 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def screenshots() -> Iterator[Path]:
+def screenshots() -> Path:
     """Where pictures go, for people to look at; git ignores them."""
     SCREENSHOTS.mkdir(exist_ok=True)
-    yield SCREENSHOTS
+    return SCREENSHOTS
 
 
 async def assert_well_made(page: Page, name: str, folder: Path) -> None:
