@@ -21,37 +21,37 @@ BEGIN
 END
 $$;
 
--- The moment at which points earned at `p_from` expire under a unit's policy; NULL is never. Calendar rules use the
--- programme's time zone, months are clamped to their last day, and the last day counts whole.
-CREATE FUNCTION ledger.expiry_of(u ledger.unit, p_from timestamptz) RETURNS timestamptz LANGUAGE plpgsql AS $$
-DECLARE
-    v_day date := (p_from AT TIME ZONE u.time_zone)::date;
-    v_last date;
-BEGIN
-    CASE u.expiry_kind
-        WHEN 'never', 'after_activity' THEN
-            RETURN NULL;
-        WHEN 'fixed_period' THEN
-            v_last := (v_day + make_interval(months => coalesce(u.expiry_months, 0)))::date + coalesce(u.expiry_days, 0);
-        WHEN 'end_of_month' THEN
-            v_last := (date_trunc('month', v_day + make_interval(months => u.expiry_months))
-                       + interval '1 month' - interval '1 day')::date;
-        WHEN 'yearly' THEN
-            -- The first such day that is at least `expiry_months` after the day of earning.
-            v_day := (v_day + make_interval(months => coalesce(u.expiry_months, 0)))::date;
-            v_last := ledger.clamped_date(extract(year FROM v_day)::integer, u.expiry_month, u.expiry_day);
-            IF v_last < v_day THEN
-                v_last := ledger.clamped_date(extract(year FROM v_day)::integer + 1, u.expiry_month, u.expiry_day);
-            END IF;
-    END CASE;
-    RETURN (v_last + 1)::timestamp AT TIME ZONE u.time_zone;
-END
-$$;
-
 CREATE FUNCTION ledger.clamped_date(p_year integer, p_month integer, p_day integer) RETURNS date
 LANGUAGE sql IMMUTABLE AS $$
     SELECT least(make_date(p_year, p_month, 1) + p_day - 1,
                  (make_date(p_year, p_month, 1) + interval '1 month' - interval '1 day')::date)
+$$;
+
+-- The first yearly day that is not before `p_day`.
+CREATE FUNCTION ledger.next_yearly_date(p_day date, p_month integer, p_day_of_month integer) RETURNS date
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT min(day) FROM (VALUES
+        (ledger.clamped_date(extract(year FROM p_day)::integer, p_month, p_day_of_month)),
+        (ledger.clamped_date(extract(year FROM p_day)::integer + 1, p_month, p_day_of_month))
+    ) AS days (day) WHERE day >= p_day
+$$;
+
+-- The moment at which points earned at `p_from` expire under a unit's policy; NULL is never. Calendar rules use the
+-- programme's time zone, months are clamped to their last day, and the last day counts whole. A plain expression, so
+-- that the planner can take it into the statement that uses it.
+CREATE FUNCTION ledger.expiry_of(u ledger.unit, p_from timestamptz) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT (CASE u.expiry_kind
+        WHEN 'fixed_period' THEN
+            ((p_from AT TIME ZONE u.time_zone)::date + make_interval(months => coalesce(u.expiry_months, 0)))::date
+            + coalesce(u.expiry_days, 0)
+        WHEN 'end_of_month' THEN
+            (date_trunc('month', (p_from AT TIME ZONE u.time_zone)::date + make_interval(months => u.expiry_months))
+             + interval '1 month' - interval '1 day')::date
+        WHEN 'yearly' THEN
+            ledger.next_yearly_date(
+                ((p_from AT TIME ZONE u.time_zone)::date + make_interval(months => coalesce(u.expiry_months, 0)))::date,
+                u.expiry_month, u.expiry_day)
+    END + 1)::timestamp AT TIME ZONE u.time_zone
 $$;
 
 -- Lock a member's account of one unit, making it at the first posting. The programme is checked where it is given.
@@ -466,6 +466,13 @@ DECLARE
     r ledger.result;
     v_first bigint;
 BEGIN
+    IF p_kind = 'earn' AND p_available IS NULL AND p_amount BETWEEN 1 AND 1000000000000 THEN
+        r := ledger.earn_plainly(p_programme, p_member, p_unit, p_amount, p_key, p_hash, p_source, p_rule, p_effective,
+                                 p_expiry, p_expires, p_priority);
+        IF r.seq IS NOT NULL THEN
+            RETURN r;
+        END IF;
+    END IF;
     PERFORM ledger.check_amount(p_amount);
     a := ledger.lock_account(p_member, p_unit, p_programme);
     r := ledger.replay(p_member, p_key, p_hash);
@@ -527,6 +534,12 @@ DECLARE
     r ledger.result;
     t ledger.takings;
 BEGIN
+    IF p_kind = 'spend' AND p_amount BETWEEN 1 AND 1000000000000 THEN
+        r := ledger.spend_plainly(p_programme, p_member, p_unit, p_amount, p_key, p_hash, p_source, p_effective);
+        IF r.seq IS NOT NULL THEN
+            RETURN r;
+        END IF;
+    END IF;
     PERFORM ledger.check_amount(p_amount);
     a := ledger.lock_account(p_member, p_unit, p_programme);
     r := ledger.replay(p_member, p_key, p_hash);

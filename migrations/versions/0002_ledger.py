@@ -12,7 +12,7 @@ branch_labels = None
 depends_on = None
 
 SQL = Path(__file__).parents[1] / "sql"
-PARTS = ("tables", "functions", "holds", "reversals", "transfers")
+PARTS = ("tables", "functions", "plain", "holds", "reversals", "transfers")
 
 
 def upgrade() -> None:

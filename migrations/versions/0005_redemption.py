@@ -83,7 +83,6 @@ def _create_coupons() -> None:
                 CHECK (state IN ('issued', 'locked', 'used', 'returned', 'expired', 'void')),
             source text NOT NULL,
             issue_key text NOT NULL,
-            issued_to uuid NOT NULL,
             issued_at timestamptz NOT NULL,
             expires_at timestamptz NOT NULL,
             locked_by uuid,
@@ -92,7 +91,7 @@ def _create_coupons() -> None:
             CONSTRAINT coupon_pkey PRIMARY KEY (member_id, id)
         ) WITH (fillfactor = 90)
     """)
-    op.execute("CREATE UNIQUE INDEX coupon_issued_once_idx ON coupon (member_id, issued_to, issue_key)")
+    op.execute("CREATE UNIQUE INDEX coupon_issued_once_idx ON coupon (member_id, issue_key)")
     op.execute("CREATE INDEX coupon_code_idx ON coupon (code)")
     op.execute("CREATE INDEX coupon_id_idx ON coupon (id)")
 

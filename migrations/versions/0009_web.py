@@ -78,6 +78,17 @@ def upgrade() -> None:
     """)
     op.execute("CREATE INDEX throttle_window_ends_at_idx ON throttle (window_ends_at)")
     op.execute("""
+        CREATE TABLE staff_action (
+            id uuid CONSTRAINT staff_action_pkey PRIMARY KEY,
+            programme_id uuid NOT NULL,
+            staff_id uuid NOT NULL,
+            action text NOT NULL,
+            subject_id uuid NOT NULL,
+            done_at timestamptz NOT NULL DEFAULT now()
+        )
+    """)
+    op.execute("CREATE INDEX staff_action_subject_id_id_idx ON staff_action (subject_id, id)")
+    op.execute("""
         CREATE TABLE idempotency (
             client_id uuid NOT NULL,
             key text NOT NULL,
@@ -92,5 +103,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("idempotency", "throttle", "one_time_code", "web_session", "staff", "api_key"):
+    for table in ("idempotency", "staff_action", "throttle", "one_time_code", "web_session", "staff", "api_key"):
         op.execute(f"DROP TABLE {table}")
