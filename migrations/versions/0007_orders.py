@@ -60,6 +60,7 @@ def upgrade() -> None:
         CREATE INDEX purchase_order_member_id_placed_at_order_id_idx
         ON purchase_order (member_id, placed_at, order_id)
     """)
+    op.execute("CREATE INDEX purchase_order_order_id_idx ON purchase_order (order_id)")
     op.execute("""
         CREATE TABLE order_line (
             member_id uuid NOT NULL,

@@ -75,6 +75,7 @@ purchase_order_table: Final = Table(
     Column("policy_version", Integer, nullable=False),
     Column("recorded_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Index(None, "member_id", "placed_at", "order_id"),
+    Index(None, "order_id"),
 )
 
 order_line_table: Final = Table(
