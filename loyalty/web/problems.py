@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import uuid4
 
 import msgspec
@@ -39,7 +39,7 @@ class FieldFault(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """Problem details (RFC 9457). A problem may carry further members of its own, such as `available`."""
+    """A problem before it is written down or drawn; `members` are its own, beside the standard ones."""
 
     type: str
     title: str
@@ -61,6 +61,17 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         if self.instance is not None:
             body["instance"] = self.instance
         return msgspec.json.encode({**self.members, **body}, enc_hook=str)
+
+
+class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong (RFC 9457). A problem may carry further members of its own, such as `available`."""
+
+    type: Annotated[str, msgspec.Meta(examples=["/problems/insufficient-balance"])]
+    title: Annotated[str, msgspec.Meta(examples=["Not enough points"])]
+    status: Annotated[int, msgspec.Meta(examples=[409])]
+    detail: Annotated[str, msgspec.Meta(examples=["300 points can be spent, 500 were asked for"])]
+    errors: list[FieldFault]
+    instance: str | msgspec.UnsetType = msgspec.UNSET
 
 
 ProblemPage = Callable[[Request[Any, Any, Any], Problem], Response[Any]]

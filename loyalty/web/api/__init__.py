@@ -6,24 +6,23 @@ from typing import Final
 
 from litestar import Router, get
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
 
 from loyalty.web.api import earning, holds, items, members, orders, points, programme, redemptions, reports, tiers
 from loyalty.web.api.operations import provide_caller
+from loyalty.web.api.reference import OPENAPI, openapi_json, problem_type
+
+__all__ = ["OPENAPI", "router"]
 
 
-@get("/ping", include_in_schema=False, sync_to_thread=False)
+@get("/v1/ping", include_in_schema=False, sync_to_thread=False)
 def ping() -> dict[str, str]:
     """Answer nothing: the baseline that benchmarks measure a request against."""
     return {}
 
 
-OPENAPI: Final = OpenAPIConfig(title="Tallystar", version="1", path="/v1/reference", use_handler_docstrings=True)
-
-router: Final = Router(
+_operations: Final = Router(
     path="/v1",
     route_handlers=[
-        ping,
         programme.router,
         members.router,
         points.router,
@@ -38,3 +37,5 @@ router: Final = Router(
     dependencies={"caller": Provide(provide_caller)},
     security=[{"apiKey": []}],
 )
+
+router: Final = Router(path="/", route_handlers=[_operations, ping, openapi_json, problem_type])

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from loyalty.items.claims import Claim, RefusedTry
 from loyalty.items.products import POINTS_LIMIT, LocalText, Product
-from loyalty.items.ranges import MINT_LIMIT, CodeRange, NextState, RangePolicy, RangeState
+from loyalty.items.ranges import MINT_LIMIT, CodeRange, NextState, RangeState
 from loyalty.items.timeline import StepKind
 from loyalty.items.verdicts import ClaimBlocker, Verdict, VerdictKind
 from loyalty.kit.ids import public_id
@@ -129,7 +129,8 @@ class RangeAnswer(Struct, frozen=True, kw_only=True):
     lot: str | None
     region: str | None
     expires_on: date | None
-    policy: RangePolicy
+    pin_required: bool
+    points_on_claim: int | None
     created_at: datetime
 
 
@@ -196,7 +197,14 @@ def product_answer(product: Product) -> ProductAnswer:
 
 def range_answer(found: CodeRange) -> RangeAnswer:
     """A range as it is told."""
-    return tell(RangeAnswer, found, id=range_id(found.id), origin_id=range_id(found.origin_id))
+    return tell(
+        RangeAnswer,
+        found,
+        id=range_id(found.id),
+        origin_id=range_id(found.origin_id),
+        pin_required=found.policy.pin_required,
+        points_on_claim=found.policy.points_on_claim,
+    )
 
 
 def range_id(identifier: UUID) -> str:

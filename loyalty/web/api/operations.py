@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty.kit.errors import InvalidInputError, PermissionDeniedError
 from loyalty.kit.programme import Channel, get_channel
 from loyalty.web.idempotency import HEADER, KEY_LENGTH
-from loyalty.web.problems import PROBLEM_JSON, Problem
+from loyalty.web.problems import PROBLEM_JSON, ProblemDetails
 from loyalty.web.security.api_keys import Caller, Scope
 from loyalty.web.state import services_of
 
@@ -112,7 +112,7 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
     """The errors an operation may answer with: those given and those that every operation has."""
     return {
         status: ResponseSpec(
-            Problem,
+            ProblemDetails,
             description=_DESCRIPTIONS[HTTPStatus(status)],
             media_type=PROBLEM_JSON,
             generate_examples=False,
