@@ -7,7 +7,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -39,6 +39,22 @@ _REASONS: Final[dict[ClaimBlocker, str]] = {
     "expired": "this item is past its date",
     "pin_locked": "the code under the scratch-off was wrong too often; the brand has to unlock it",
 }
+
+
+_CLAIM: Final = (
+    upsert(item_claim_table)
+    .on_conflict_do_nothing(index_elements=["gtin", "kid", "index"])
+    .returning(item_claim_table.c.gtin)
+)
+_TALLY: Final = (
+    upsert(claim_tally_table)
+    .on_conflict_do_update(
+        index_elements=["subject", "day"],
+        set_={"claims": claim_tally_table.c.claims + 1},
+        where=claim_tally_table.c.claims < bindparam("cap"),
+    )
+    .returning(claim_tally_table.c.claims)
+)
 
 
 class AlreadyClaimedError(ConflictError):
@@ -150,22 +166,17 @@ async def _claim(
     connection: AsyncConnection, item: Item, sighting: Sighting, member_id: UUID, settings: ItemSettings
 ) -> Claim:
     code = item.code
-    fresh = (
-        upsert(item_claim_table)
-        .values(
-            gtin=code.gtin,
-            kid=code.kid,
-            index=code.index,
-            programme_id=item.product.programme_id,
-            member_id=member_id,
-            device=sighting.device,
-            at=sighting.at,
-            points=item.points,
-        )
-        .on_conflict_do_nothing(index_elements=["gtin", "kid", "index"])
-        .returning(item_claim_table.c.gtin)
-    )
-    if (await connection.execute(fresh)).first() is None:
+    row = {
+        "gtin": code.gtin,
+        "kid": code.kid,
+        "index": code.index,
+        "programme_id": item.product.programme_id,
+        "member_id": member_id,
+        "device": sighting.device,
+        "at": sighting.at,
+        "points": item.points,
+    }
+    if (await connection.execute(_CLAIM, row)).first() is None:
         return _first_claim(code, await _read_claim(connection, code), member_id)
     day = local_date(sighting.at, item.time_zone)
     # Always in this order, code, member, device, so that claims wait for each other and never in a circle.
@@ -208,13 +219,8 @@ async def _read_claim(connection: AsyncConnection, code: ItemCode) -> ClaimRecor
 
 async def _tally(connection: AsyncConnection, subject: str, day: date, cap: int) -> None:
     """Count a claim against a cap; one statement, so that claims at the same time cannot pass it together."""
-    fresh = upsert(claim_tally_table).values(subject=subject, day=day, claims=1)
-    counted = fresh.on_conflict_do_update(
-        index_elements=["subject", "day"],
-        set_={"claims": claim_tally_table.c.claims + 1},
-        where=claim_tally_table.c.claims < cap,
-    ).returning(claim_tally_table.c.claims)
-    if (await connection.execute(counted)).first() is None:
+    counted = await connection.execute(_TALLY, {"subject": subject, "day": day, "claims": 1, "cap": cap})
+    if counted.first() is None:
         raise ClaimCapError(f"at most {cap} items can be claimed in a day; try again tomorrow")
 
 

@@ -7,9 +7,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, case, func, insert, select, update
+from sqlalchemy import Row, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from loyalty.items import throttle
 from loyalty.items.codes import ItemCode
@@ -36,8 +37,54 @@ _HISTORY_LIMIT: Final = 200
 _COORDINATE_DIGITS: Final = 2
 """About a kilometre: enough to tell cities apart, too little to find a home."""
 
-_PLACE_COLUMNS: Final = ("city", "region", "latitude", "longitude", "place_source")
 _scan: Final = item_scan_table.c
+
+
+def _counting() -> ReturningInsert[Any]:
+    """Make or count up an item's row, and answer it."""
+    item, fresh = item_table.c, upsert(item_table)
+    # A row may be there without a scan: an exception, or a wrong PIN.
+    unseen = item.scan_count == 0
+    counted = fresh.on_conflict_do_update(
+        index_elements=["gtin", "kid", "index"],
+        set_={
+            "scan_count": item.scan_count + 1,
+            "last_scanned_at": func.greatest(item.last_scanned_at, fresh.excluded.last_scanned_at),
+        }
+        | {
+            name: case((unseen, fresh.excluded[name]), else_=item[name])
+            for name in ("first_scanned_at", "first_device", "first_member_id", "first_city")
+        },
+    )
+    return counted.returning(*(item[name] for name in ItemRecord.__struct_fields__))
+
+
+# Statements are built once: building one costs several times what PostgreSQL takes to run it.
+_COUNT: Final = _counting()
+_LOG: Final = insert(item_scan_table)
+_HISTORY: Final = (
+    select(
+        _scan.device,
+        _scan.member_id,
+        _scan.at,
+        _scan.city,
+        _scan.region,
+        _scan.latitude,
+        _scan.longitude,
+        _scan.place_source,
+    )
+    .where(
+        _scan.gtin == bindparam("gtin"),
+        _scan.kid == bindparam("kid"),
+        _scan.index == bindparam("position"),
+        _scan.at <= bindparam("moment"),
+        # Scans before the item was on its way are nobody's business.
+        _scan.verdict != "not_activated",
+    )
+    .order_by(_scan.at.desc())
+    .limit(_HISTORY_LIMIT)
+)
+"""The item's scans up to a moment, newest first."""
 
 
 async def scan(
@@ -97,48 +144,27 @@ async def scan(
 
 async def _count(connection: AsyncConnection, item: Item, sighting: Sighting) -> ItemRecord:
     """Count a scan. The row's lock orders scans of one item, so that exactly one of them is the first."""
-    city = sighting.place.city if sighting.place else None
-    fresh = upsert(item_table).values(
-        gtin=item.code.gtin,
-        kid=item.code.kid,
-        index=item.code.index,
-        programme_id=item.product.programme_id,
-        scan_count=1,
-        first_scanned_at=sighting.at,
-        first_device=sighting.device,
-        first_member_id=sighting.member_id,
-        first_city=city,
-        last_scanned_at=sighting.at,
-    )
-    # A row may be there without a scan: an exception, or a wrong PIN.
-    first = item_table.c.scan_count == 0
-    counted = fresh.on_conflict_do_update(
-        index_elements=["gtin", "kid", "index"],
-        set_={
-            "scan_count": item_table.c.scan_count + 1,
-            "last_scanned_at": func.greatest(item_table.c.last_scanned_at, fresh.excluded.last_scanned_at),
-        }
-        | {
-            name: case((first, fresh.excluded[name]), else_=item_table.c[name])
-            for name in ("first_scanned_at", "first_device", "first_member_id", "first_city")
-        },
-    ).returning(*(item_table.c[name] for name in ItemRecord.__struct_fields__))
-    return ItemRecord(**(await connection.execute(counted)).mappings().one())
+    row = {
+        "gtin": item.code.gtin,
+        "kid": item.code.kid,
+        "index": item.code.index,
+        "programme_id": item.product.programme_id,
+        "scan_count": 1,
+        "first_scanned_at": sighting.at,
+        "first_device": sighting.device,
+        "first_member_id": sighting.member_id,
+        "first_city": sighting.place.city if sighting.place else None,
+        "last_scanned_at": sighting.at,
+    }
+    return ItemRecord(**(await connection.execute(_COUNT, row)).mappings().one())
 
 
 async def _history(connection: AsyncConnection, code: ItemCode, at: datetime) -> list[Sighting]:
-    """The item's scans up to a moment, newest first; those before it was on its way are nobody's business."""
-    query = (
-        select(_scan.device, _scan.member_id, _scan.at, *(getattr(_scan, name) for name in _PLACE_COLUMNS))
-        .where(_scan.gtin == code.gtin, _scan.kid == code.kid, _scan.index == code.index, _scan.at <= at)
-        .where(_scan.verdict != "not_activated")
-        .order_by(_scan.at.desc())
-        .limit(_HISTORY_LIMIT)
-    )
-    return [_sighting(row) for row in await connection.execute(query)]
+    parameters = {"gtin": code.gtin, "kid": code.kid, "position": code.index, "moment": at}
+    return [_sighting(row) for row in await connection.execute(_HISTORY, parameters)]
 
 
-def _sighting(row: Row[Any]) -> Sighting:
+def _sighting(row: Row[*tuple[Any, ...]]) -> Sighting:
     place = None
     if row.place_source is not None:
         place = Place(
@@ -155,26 +181,25 @@ async def _log(
     connection: AsyncConnection, verdict: Verdict, item: Item, sighting: Sighting, prefix: str | None
 ) -> None:
     place = sighting.place
-    await connection.execute(
-        insert(item_scan_table).values(
-            gtin=item.code.gtin,
-            kid=item.code.kid,
-            index=item.code.index,
-            at=sighting.at,
-            id=new_id(),
-            programme_id=item.product.programme_id,
-            device=sighting.device,
-            member_id=sighting.member_id,
-            address_prefix=prefix,
-            city=place and place.city,
-            region=place and place.region,
-            latitude=place and place.latitude,
-            longitude=place and place.longitude,
-            place_source=place and place.source,
-            verdict=verdict.kind,
-            diverted=verdict.diverted,
-        )
-    )
+    row = {
+        "gtin": item.code.gtin,
+        "kid": item.code.kid,
+        "index": item.code.index,
+        "at": sighting.at,
+        "id": new_id(),
+        "programme_id": item.product.programme_id,
+        "device": sighting.device,
+        "member_id": sighting.member_id,
+        "address_prefix": prefix,
+        "city": place and place.city,
+        "region": place and place.region,
+        "latitude": place and place.latitude,
+        "longitude": place and place.longitude,
+        "place_source": place and place.source,
+        "verdict": verdict.kind,
+        "diverted": verdict.diverted,
+    }
+    await connection.execute(_LOG, row)
 
 
 async def _freeze(connection: AsyncConnection, code: ItemCode, at: datetime) -> None:

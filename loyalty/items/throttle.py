@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Column, Integer, Select, bindparam, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.items.tables import refused_scan_table
@@ -23,6 +24,20 @@ from loyalty.kit.ids import new_id
 _DEVICE_LIMIT = 500
 _TEXT_LIMIT = 64
 _refused = refused_scan_table.c
+
+
+def _tries(column: Column[Any]) -> Select[int]:
+    """Count the wrong tries from one place in a time, and stop counting at the limit."""
+    recent = (
+        select(_refused.id)
+        .where(column == bindparam("tried_from"), _refused.at > bindparam("since"), _refused.at <= bindparam("until"))
+        .limit(bindparam("most", type_=Integer))
+    )
+    return select(func.count()).select_from(recent.subquery())
+
+
+_TRIES_OF_DEVICE: Final = _tries(_refused.device)
+_TRIES_OF_ADDRESS: Final = _tries(_refused.address_prefix)
 
 
 def device_hash(device: str) -> bytes:
@@ -54,10 +69,10 @@ def address_prefix(address: str | None) -> str | None:
 
 async def check_device(connection: AsyncConnection, *, device: bytes, at: datetime, settings: ItemSettings) -> None:
     """Raise TooManyAttemptsError where a device tried more wrong codes lately than the settings allow."""
-    since = at - timedelta(minutes=settings.bad_codes_minutes)
     limit = settings.bad_codes_per_device
-    recent = select(_refused.id).where(_refused.device == device, _refused.at > since, _refused.at <= at).limit(limit)
-    if (await connection.scalar(select(func.count()).select_from(recent.subquery())) or 0) >= limit:
+    since = at - timedelta(minutes=settings.bad_codes_minutes)
+    parameters = {"tried_from": device, "since": since, "until": at, "most": limit}
+    if (await connection.scalar(_TRIES_OF_DEVICE, parameters) or 0) >= limit:
         raise _too_many(settings)
 
 
@@ -67,11 +82,10 @@ async def check_address(
     """Raise TooManyAttemptsError where a network tried more wrong codes lately than the settings allow."""
     if prefix is None:
         return
-    since = at - timedelta(minutes=settings.bad_codes_minutes)
     limit = settings.bad_codes_per_address
-    within = (_refused.address_prefix == prefix, _refused.at > since, _refused.at <= at)
-    recent = select(_refused.id).where(*within).limit(limit)
-    if (await connection.scalar(select(func.count()).select_from(recent.subquery())) or 0) >= limit:
+    since = at - timedelta(minutes=settings.bad_codes_minutes)
+    parameters = {"tried_from": prefix, "since": since, "until": at, "most": limit}
+    if (await connection.scalar(_TRIES_OF_ADDRESS, parameters) or 0) >= limit:
         raise _too_many(settings)
 
 

@@ -284,3 +284,32 @@ async def test_a_cap_holds_against_claims_at_once(committed_engine: AsyncEngine)
         brand.connection = connection
         assert await points_of(brand, ann) == 250
         assert await count_claims(connection, member_id=ann) == 5
+
+
+async def test_pins_tried_at_once_get_no_more_tries_than_one_after_the_other(committed_engine: AsyncEngine) -> None:
+    async with transaction(committed_engine) as connection:
+        brand = await make_brand(connection)
+        await brand.mint(state="sold", policy=RangePolicy(pin_required=True))
+        ann = await brand.member()
+
+    async def attempt(number: int) -> str:
+        try:
+            async with transaction(committed_engine) as connection:
+                answer = await claim(
+                    connection,
+                    brand.keys,
+                    programme_id=brand.programme.id,
+                    gtin=GTIN,
+                    serial=brand.serial(0),
+                    member_id=ann,
+                    device=f"phone-{number}",
+                    pin="000000",
+                    at=NOON,
+                )
+        except NotClaimableError:
+            return "locked"
+        assert isinstance(answer, RefusedTry)
+        return answer.reason
+
+    answers = await asyncio.gather(*(attempt(number) for number in range(16)))
+    assert sorted(answers) == ["locked"] * 11 + ["wrong_pin"] * 5
