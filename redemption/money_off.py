@@ -66,6 +66,30 @@ def share_limit_minor(policy: RedemptionPolicy, basket_minor: int) -> int:
     return max(basket_minor, 0) * policy.max_share_bp // WHOLE_BP
 
 
+class RefundedSoFar(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a redemption was given back in all, in points and in the money they took off."""
+
+    points: int
+    amount_minor: int
+
+
+def refund_points(whole: RefundedSoFar, before: RefundedSoFar, points: int) -> RefundedSoFar:
+    """The cumulative refund after `points` more were given back: the money follows in proportion, floored."""
+    total = before.points + points
+    return RefundedSoFar(
+        points=total, amount_minor=max(before.amount_minor, whole.amount_minor * total // whole.points)
+    )
+
+
+def refund_amount(whole: RefundedSoFar, before: RefundedSoFar, amount_minor: int) -> RefundedSoFar:
+    """The cumulative refund after `amount_minor` more: the points follow in proportion, floored.
+
+    Sums are floored, not parts, and a whole amount is all the points; so parts add up exactly, whatever they were.
+    """
+    total = before.amount_minor + amount_minor
+    return RefundedSoFar(points=max(before.points, whole.points * total // whole.amount_minor), amount_minor=total)
+
+
 def quote(policy: RedemptionPolicy, *, basket_minor: int, balance: int) -> Quote:
     """The most points that a balance and a basket allow under a policy; never more than share, balance or basket."""
     limit_minor = share_limit_minor(policy, basket_minor)

@@ -1,56 +1,89 @@
 """Redeeming at a till: begin holds, capture by receipt number takes, void gives back, refund gives back in parts.
 
 The till names what it wants; the server computes every cost. Points are held in the ledger under the redemption's own
-id, so a redemption that nobody finishes frees itself.
+id, so a redemption that nobody finishes frees itself. In all of these the ledger's account is locked before stock, and
+the redemption's row before both, so that no two of them wait for each other in a ring.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Final, Literal
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ledger import posting
+from ledger.errors import HoldExpiredError, InsufficientBalanceError
+from ledger.reading import balance
+from loyalty.kit.errors import InvalidInputError, NotFoundError
+from loyalty.kit.ids import new_id, public_id
+from loyalty.kit.programme import Channel, get_channel_by_id
+from redemption import giving_back
+from redemption.catalogue import get_item, take_from_stock
+from redemption.checks import MAX_AMOUNT_MINOR, MAX_POINTS, check_range, check_text, read_clock
+from redemption.coupon_templates import get_template, get_template_version
+from redemption.coupons import find_coupon, issue_terms, lock_coupon, use_coupon
+from redemption.errors import (
+    AboveShareError,
+    AlreadyCapturedError,
+    AlreadyVoidedError,
+    BasketTooSmallError,
+    NotEnoughPointsError,
+    OutOfStockError,
+    RedemptionExpiredError,
+    UnknownCouponError,
+    WrongChannelError,
+    WrongCurrencyError,
+)
+from redemption.money_off import price, share_limit_minor
+from redemption.policies import get_policy, get_policy_version
+from redemption.record import Redemption, RedemptionKind, RedemptionState, change, lock_redemption
+from redemption.requests import first_answer, keep_answer
+from redemption.stale import sweep
+from redemption.tables import redemption_table
+
+__all__ = ["HOLD_SECONDS", "Redemption", "RedemptionKind", "RedemptionState", "begin", "capture", "refund", "void"]
 
 HOLD_SECONDS: Final = 15 * 60
 """How long a till has to finish."""
 
-RedemptionKind = Literal["money_off", "catalogue", "coupon"]
-RedemptionState = Literal["held", "captured", "voided", "refunded", "expired"]
+MAX_HOLD_SECONDS: Final = 24 * 60 * 60
+
+RECEIPT_HOURS: Final = 24
+"""Redemptions under one receipt number share its basket within these hours; after them a till may count anew."""
+
+void = giving_back.void
+refund = giving_back.refund
 
 
-class Redemption(msgspec.Struct, frozen=True, kw_only=True):
-    """One redemption: `points` taken for `amount_minor` off, for a catalogue item, or a coupon used (0 points).
+class _Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a till asks for."""
 
-    `held` until captured, voided or expired at `hold_expires_at`; `captured` until voided, or `refunded` when all is
-    given back; `refunded_points` and `refunded_minor` say how much was. `coupon_id` is the coupon used, or the one a
-    catalogue item gave. `name` is what to print on the receipt, by locale, for a catalogue item or a coupon.
-    """
-
-    id: UUID
-    programme_id: UUID
-    member_id: UUID
-    channel_id: UUID
-    clerk: str | None
-    kind: RedemptionKind
-    state: RedemptionState
-    points: int
-    amount_minor: int
-    currency: str | None
+    points: int | None
+    catalogue_item: str | None
+    coupon: str | None
     basket_minor: int | None
-    policy_version: int | None
-    catalogue_item_id: UUID | None
-    coupon_id: UUID | None
-    name: dict[str, str] | None
-    begun_at: datetime
-    hold_expires_at: datetime
-    receipt_number: str | None
-    captured_at: datetime | None
-    capture_sequence: int | None
-    refunded_points: int
-    refunded_minor: int
-    closed_at: datetime | None
+    currency: str | None
+
+    def check(self) -> None:
+        if sum(each is not None for each in (self.points, self.catalogue_item, self.coupon)) != 1:
+            raise InvalidInputError("exactly one of points, catalogue_item and coupon is needed", field="points")
+        if self.points is not None:
+            check_range(self.points, "points", least=1, most=MAX_POINTS)
+        if self.basket_minor is not None:
+            check_range(self.basket_minor, "basket_minor", least=0, most=MAX_AMOUNT_MINOR)
+
+    def basket(self) -> tuple[int, str]:
+        """The basket and its currency, which money off and coupons need."""
+        if self.basket_minor is None:
+            raise InvalidInputError("the basket is needed to know what can be taken off", field="basket_minor")
+        if self.currency is None:
+            raise InvalidInputError("the basket's currency is needed", field="currency")
+        return self.basket_minor, self.currency
 
 
 async def begin(
@@ -67,15 +100,150 @@ async def begin(
     catalogue_item: str | None = None,
     coupon: str | None = None,
     hold_seconds: int = HOLD_SECONDS,
+    person_ids: Sequence[UUID] = (),
 ) -> Redemption:
     """Hold what is to be redeemed: `points` for money off, a `catalogue_item` by code, or a `coupon` by its code.
 
-    Exactly one of the three. Money off and coupons need the basket and its currency. The same key and body answer the
-    same redemption; another body raises IdempotencyMismatchError. Raises NotEnoughPointsError, BelowMinimumError,
-    NotAMultipleError, AboveShareError, WrongCurrencyError, OutOfStockError, CouponNotUsableError, BasketTooSmallError,
-    WrongChannelError, UnknownCouponError, NotFoundError (item), InvalidInputError.
+    Exactly one of the three. Money off and coupons need the basket and its currency. `person_ids` are all the ids of a
+    member who was merged with others; their coupons can be used too. The same key and body answer the same redemption;
+    another body raises IdempotencyMismatchError. Raises NotEnoughPointsError, BelowMinimumError, NotAMultipleError,
+    AboveShareError, WrongCurrencyError, OutOfStockError, CouponNotUsableError, BasketTooSmallError, WrongChannelError,
+    UnknownCouponError, NotFoundError (item, channel), InvalidInputError.
     """
-    raise NotImplementedError
+    wish = _Wish(
+        points=points, catalogue_item=catalogue_item, coupon=coupon, basket_minor=basket_minor, currency=currency
+    )
+    wish.check()
+    check_text(clerk, "clerk")
+    check_range(hold_seconds, "hold_seconds", least=1, most=MAX_HOLD_SECONDS)
+    request = ("begin", channel_id, clerk, hold_seconds, wish)
+    known = await first_answer(connection, programme_id=programme_id, member_id=member_id, key=key, request=request)
+    if known is not None:
+        return known
+    channel = await get_channel_by_id(connection, channel_id)
+    if channel.programme_id != programme_id:
+        raise NotFoundError("there is no such channel in this programme", field="channel")
+    now = await read_clock(connection)
+    start = Redemption(
+        id=new_id(),
+        programme_id=programme_id,
+        member_id=member_id,
+        channel_id=channel_id,
+        clerk=clerk,
+        kind="money_off",
+        state="held",
+        points=0,
+        amount_minor=0,
+        basket_minor=basket_minor,
+        currency=currency,
+        begun_at=now,
+        hold_expires_at=now + timedelta(seconds=hold_seconds),
+    )
+    if wish.points is not None:
+        begun = await _hold_money_off(connection, start, wish)
+    elif wish.catalogue_item is not None:
+        begun = await _hold_catalogue_item(connection, start, wish.catalogue_item)
+    else:
+        begun = await _hold_coupon(connection, start, wish, channel, {member_id, *person_ids})
+    await connection.execute(insert(redemption_table).values(msgspec.structs.asdict(begun)))
+    return await keep_answer(connection, member_id=member_id, key=key, answer=begun)
+
+
+async def _hold_money_off(connection: AsyncConnection, start: Redemption, wish: _Wish) -> Redemption:
+    basket_minor, currency = wish.basket()
+    policy = await get_policy(connection, programme_id=start.programme_id, currency=currency)
+    available = (await balance(connection, member_id=start.member_id)).spendable
+    points = wish.points or 0
+    amount_minor = price(policy, points=points, basket_minor=basket_minor, balance=available)
+    await _hold_points(connection, start, points)
+    return msgspec.structs.replace(
+        start, kind="money_off", points=points, amount_minor=amount_minor, policy_version=policy.version
+    )
+
+
+async def _hold_catalogue_item(connection: AsyncConnection, start: Redemption, code: str) -> Redemption:
+    item = await get_item(connection, programme_id=start.programme_id, code=code)
+    if not item.active:
+        message = f"{code!r} is not in the catalogue any more"
+        raise NotFoundError(message, field="catalogue_item")
+    template_id = None
+    if item.coupon_template_code is not None:
+        template = await get_template(connection, programme_id=start.programme_id, code=item.coupon_template_code)
+        template_id = template.id
+    await _hold_points(connection, start, item.points_cost)
+    if not await take_from_stock(connection, item_id=item.id):
+        # What tills let run out may be back on the shelf.
+        await sweep(connection, catalogue_item_id=item.id)
+        if not await take_from_stock(connection, item_id=item.id):
+            raise OutOfStockError(f"none is left of {code!r}", field="catalogue_item")
+    return msgspec.structs.replace(
+        start,
+        kind="catalogue",
+        points=item.points_cost,
+        catalogue_item_id=item.id,
+        coupon_template_id=template_id,
+        name=item.name,
+    )
+
+
+async def _hold_coupon(
+    connection: AsyncConnection, start: Redemption, wish: _Wish, channel: Channel, person_ids: set[UUID]
+) -> Redemption:
+    basket_minor, currency = wish.basket()
+    coupon = await find_coupon(connection, programme_id=start.programme_id, code=wish.coupon or "")
+    if coupon.member_id not in person_ids:
+        raise UnknownCouponError("there is no such coupon in this member's wallet", field="coupon")
+    terms = coupon.template
+    if terms.channel_codes is not None and channel.code not in terms.channel_codes:
+        message = f"this coupon is not taken at {channel.code}"
+        raise WrongChannelError(message, field="coupon", channel=channel.code, channels=terms.channel_codes)
+    if terms.currency != currency:
+        message = f"this coupon takes {terms.currency} off, not {currency[:20]}"
+        raise WrongCurrencyError(message, field="currency", currency=terms.currency)
+    amount_minor = terms.discount_minor(basket_minor)
+    if basket_minor < terms.minimum_basket_minor or amount_minor == 0:
+        message = f"this coupon asks for a basket of at least {terms.minimum_basket_minor}, not {basket_minor}"
+        raise BasketTooSmallError(
+            message,
+            field="basket_minor",
+            minimum_basket_minor=terms.minimum_basket_minor,
+            basket_minor=basket_minor,
+            currency=terms.currency,
+        )
+    await lock_coupon(
+        connection, coupon=coupon, redemption_id=start.id, until=start.hold_expires_at, now=start.begun_at
+    )
+    return msgspec.structs.replace(
+        start,
+        kind="coupon",
+        amount_minor=amount_minor,
+        coupon_id=coupon.id,
+        coupon_template_id=terms.id,
+        name=terms.name,
+    )
+
+
+async def _hold_points(connection: AsyncConnection, start: Redemption, points: int) -> None:
+    try:
+        await posting.hold(
+            connection,
+            programme_id=start.programme_id,
+            member_id=start.member_id,
+            amount=points,
+            hold_id=start.id,
+            expires_at=start.hold_expires_at,
+            key=f"redemption:{start.id}:hold",
+            source=source_of(start.id),
+        )
+    except InsufficientBalanceError as error:
+        available = error.members["available"]
+        message = f"{available} points are available, {points} were asked for"
+        raise NotEnoughPointsError(message, field="points", available=available, requested=points) from error
+
+
+def source_of(redemption_id: UUID) -> str:
+    """What the ledger's entries of a redemption say caused them."""
+    return f"redemption:{public_id('rdm', redemption_id)}"
 
 
 async def capture(
@@ -90,34 +258,109 @@ async def capture(
 
     The same receipt number for the same redemption is the same answer, whatever the key. Raises
     UnknownRedemptionError, RedemptionExpiredError, AlreadyCapturedError (another receipt), AlreadyVoidedError,
-    AboveShareError (other redemptions of this member on the receipt leave too little), IdempotencyMismatchError.
+    AboveShareError (other redemptions of this member on the receipt leave too little), InvalidInputError,
+    IdempotencyMismatchError.
     """
-    raise NotImplementedError
+    check_text(receipt_number, "receipt_number")
+    held, now = await lock_redemption(connection, programme_id=programme_id, redemption_id=redemption_id)
+    request = ("capture", redemption_id, receipt_number)
+    known = await first_answer(
+        connection, programme_id=programme_id, member_id=held.member_id, key=key, request=request
+    )
+    if known is not None:
+        return known
+    if held.state in ("captured", "refunded") and held.receipt_number == receipt_number:
+        return await keep_answer(connection, member_id=held.member_id, key=key, answer=held)
+    _check_capturable(held, receipt_number)
+    sequence = await _capture_points(connection, held)
+    if receipt_number is not None and held.kind == "money_off":
+        await _check_share_of_receipt(connection, held, receipt_number)
+    coupon_id = await _hand_over(connection, held)
+    captured = await change(
+        connection,
+        held,
+        before="held",
+        state="captured",
+        receipt_number=receipt_number,
+        captured_at=now,
+        capture_sequence=sequence,
+        coupon_id=coupon_id,
+    )
+    return await keep_answer(connection, member_id=held.member_id, key=key, answer=captured)
 
 
-async def void(connection: AsyncConnection, *, programme_id: UUID, redemption_id: UUID, key: str) -> Redemption:
-    """Undo a redemption whole: before capture the hold is released, after it everything is given back.
+def _check_capturable(held: Redemption, receipt_number: str | None) -> None:
+    if held.state in ("captured", "refunded"):
+        message = f"this redemption was captured already, under receipt {held.receipt_number}"
+        raise AlreadyCapturedError(message, field="receipt_number", receipt_number=held.receipt_number)
+    if held.state == "voided":
+        raise AlreadyVoidedError("this redemption was voided", field="redemption")
+    if held.state == "expired":
+        raise giving_back.expired(held)
+    if receipt_number is None and held.kind != "catalogue":
+        raise InvalidInputError("a receipt number is needed", field="receipt_number")
 
-    Raises UnknownRedemptionError, AlreadyVoidedError (under another key), RedemptionExpiredError,
-    AlreadyRefundedError (part was refunded: refund the rest), CouponUsedError, IdempotencyMismatchError.
+
+async def _capture_points(connection: AsyncConnection, held: Redemption) -> int | None:
+    if held.points == 0:
+        return None
+    try:
+        taken = await posting.capture(
+            connection,
+            member_id=held.member_id,
+            hold_id=held.id,
+            key=f"redemption:{held.id}:capture",
+            source=source_of(held.id),
+        )
+    except HoldExpiredError as error:
+        raise giving_back.expired(held) from error
+    return taken.sequence
+
+
+async def _check_share_of_receipt(connection: AsyncConnection, held: Redemption, receipt_number: str) -> None:
+    """Several redemptions of a member on one receipt may not pay more of its basket than one may.
+
+    The ledger's account is locked by now, so two captures at once see each other.
     """
-    raise NotImplementedError
+    columns = redemption_table.c
+    since = await read_clock(connection) - timedelta(hours=RECEIPT_HOURS)
+    query = (
+        select(func.coalesce(func.sum(columns.amount_minor - columns.refunded_minor), 0))
+        .filter_by(member_id=held.member_id, channel_id=held.channel_id, receipt_number=receipt_number)
+        .where(columns.kind == "money_off", columns.state == "captured", columns.captured_at > since)
+    )
+    paid_minor = int((await connection.execute(query)).scalar_one())
+    policy = await get_policy_version(
+        connection,
+        programme_id=held.programme_id,
+        currency=held.currency or "",
+        version=held.policy_version or 0,
+    )
+    limit_minor = share_limit_minor(policy, held.basket_minor or 0)
+    if paid_minor and paid_minor + held.amount_minor > limit_minor:
+        left_minor = max(0, limit_minor - paid_minor)
+        message = f"points pay {paid_minor} of this receipt already; at most {left_minor} more, not {held.amount_minor}"
+        max_points = left_minor // policy.step_amount_minor * policy.step_points
+        raise AboveShareError(
+            message, field="receipt_number", max_points=max_points, limit_minor=limit_minor, requested=held.points
+        )
 
 
-async def refund(
-    connection: AsyncConnection,
-    *,
-    programme_id: UUID,
-    redemption_id: UUID,
-    key: str,
-    points: int | None = None,
-    amount_minor: int | None = None,
-    clerk: str | None = None,
-) -> Redemption:
-    """Give back a captured redemption, whole or (money off) in part: so many `points`, or the points of `amount_minor`.
-
-    Neither given: all that is left. Parts are floored on their cumulative sum, so that they add up exactly to the
-    whole. Raises UnknownRedemptionError, NotCapturedError, AlreadyRefundedError, AlreadyVoidedError, CouponUsedError,
-    InvalidInputError, IdempotencyMismatchError.
-    """
-    raise NotImplementedError
+async def _hand_over(connection: AsyncConnection, held: Redemption) -> UUID | None:
+    """Use the coupon that was locked, or put the one that was bought into the wallet; answers it."""
+    if held.kind == "coupon" and held.coupon_id is not None:
+        now = await read_clock(connection)
+        if not await use_coupon(connection, coupon_id=held.coupon_id, redemption_id=held.id, now=now):
+            raise RedemptionExpiredError("the coupon's lock ran out", field="redemption")
+        return held.coupon_id
+    if held.coupon_template_id is None:
+        return None
+    template = await get_template_version(connection, template_id=held.coupon_template_id)
+    coupon = await issue_terms(
+        connection,
+        member_id=held.member_id,
+        template=template,
+        key=f"redemption:{held.id}",
+        source=source_of(held.id),
+    )
+    return coupon.id
