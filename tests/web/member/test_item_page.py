@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import get_args
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from loyalty.items.lookup import load_item
+from loyalty.items.tables import item_scan_table
+from loyalty.items.verdicts import ClaimBlocker, Item, Verdict, VerdictKind
+from loyalty.kit.programme import Programme
+from loyalty.web.i18n import LANGUAGES, Formats, Language, Translator, catalogue
+from loyalty.web.member.verdict_view import view_verdict
+from tests.web.member.conftest import GTIN, Browser, Items
+
+
+async def _scans(engine: AsyncEngine) -> int:
+    async with engine.connect() as connection:
+        return await connection.scalar(select(func.count()).select_from(item_scan_table)) or 0
+
+
+async def test_the_first_scan_is_genuine_and_a_reload_is_known_to_you(browser: Browser, items: Items) -> None:
+    path = await items.path()
+
+    await browser.get(path)
+    assert browser.heading == "Genuine"
+    assert "Longjing tea" in browser.words
+    assert "120 points come with this item" in browser.words
+
+    await browser.get(path)
+    assert browser.heading == "Genuine, and known to you"
+
+
+async def test_somebody_elses_item_says_how_often_and_since_when(
+    browser: Browser, other_browser: Browser, items: Items
+) -> None:
+    path = await items.path()
+    await browser.get(path)
+
+    await other_browser.get(path)
+
+    assert other_browser.heading == "A code of ours, scanned before"
+    assert re.search(r"scanned once before, on \d+.\w+.\d{4}, \d\d:\d\d", other_browser.words)
+
+
+@pytest.mark.parametrize("spell", [str.lower, lambda serial: serial.replace("0", "o").replace("1", "l")])
+async def test_a_serial_is_read_in_any_spelling(browser: Browser, items: Items, spell: object) -> None:
+    serial = items.serial(await items.mint())
+
+    await browser.get(f"/01/{GTIN}/21/{spell(serial)}")  # type: ignore[operator]
+
+    assert browser.heading == "Genuine"
+    assert serial in browser.words
+
+
+@pytest.mark.parametrize("qualifiers", ["/10/L1", "/22/2A", "/22/2A/10/L%20-1"])
+async def test_lot_and_variant_in_the_address_are_no_hindrance(browser: Browser, items: Items, qualifiers: str) -> None:
+    serial = items.serial(await items.mint())
+
+    await browser.get(f"/01/{GTIN}{qualifiers}/21/{serial}")
+
+    assert browser.heading == "Genuine"
+
+
+@pytest.mark.parametrize(
+    ("gtin", "serial", "status"),
+    [(GTIN, "0000000000000000", 404), (GTIN, "%3F%26<b>", 404), ("06901234567890", "A", 400)],
+)
+async def test_a_code_that_is_not_ours_is_said_kindly_and_never_with_200(
+    browser: Browser, gtin: str, serial: str, status: int
+) -> None:
+    response = await browser.get(f"/01/{gtin}/21/{serial}")
+
+    assert response.status_code == status
+    assert browser.heading == "Not a code of ours"
+    assert "<b>" not in browser.text
+    assert "Join and collect" not in browser.words
+
+
+@pytest.mark.parametrize(
+    ("state", "heading", "no_points"),
+    [
+        (None, "Not released for sale yet", "once it is on sale"),
+        ("recalled", "Recalled: please do not use it", "A recalled item brings no points"),
+        ("retired", "Not released for sale yet", "taken out of use"),
+    ],
+)
+async def test_what_cannot_be_claimed_says_why(
+    browser: Browser, items: Items, state: object, heading: str, no_points: str
+) -> None:
+    await browser.get(await items.path(state=state))  # type: ignore[arg-type]
+
+    assert browser.heading == heading
+    assert no_points in browser.words
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Sec-Purpose": "prefetch;prerender"}])
+async def test_moving_within_our_pages_and_fetching_ahead_are_no_scans(
+    browser: Browser, items: Items, engine: AsyncEngine, headers: dict[str, str]
+) -> None:
+    path = await items.path()
+    await browser.get(path, **{"Sec-Fetch-Site": "none"})
+    counted = await _scans(engine)
+
+    await browser.get(path, **headers)
+
+    assert browser.heading == "Genuine, and known to you"
+    assert await _scans(engine) == counted
+
+
+async def test_a_device_gets_a_lasting_name_that_scripts_and_other_sites_cannot_read(
+    browser: Browser, items: Items
+) -> None:
+    response = await browser.get(await items.path())
+    again = await browser.get(await items.path())
+
+    cookie = next(each for each in response.headers.get_list("set-cookie") if each.startswith("device="))
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert "Max-Age=34560000" in cookie
+    assert not any(each.startswith("device=") for each in again.headers.get_list("set-cookie"))
+
+
+async def test_an_unchanged_page_costs_a_304(browser: Browser, items: Items) -> None:
+    path = await items.path()
+    await browser.get(path)
+    tag = (await browser.get(path)).headers["etag"]
+
+    unchanged = await browser.get(path, **{"If-None-Match": tag})
+
+    assert unchanged.status_code == 304
+    assert unchanged.content == b""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_the_address_chooses_the_language_and_a_cookie_remembers_it(
+    browser: Browser, items: Items, language: str
+) -> None:
+    path = await items.path()
+    genuine = {"zh": "正品", "en": "Genuine"}[language]
+
+    await browser.get(f"{path}?lang={language}")
+    assert browser.heading.startswith(genuine)
+
+    await browser.get(path)
+    assert browser.heading.startswith(genuine)
+    assert f'<html lang="{"zh-CN" if language == "zh" else "en"}">' in browser.text
+
+
+async def test_a_page_has_nothing_inline_and_travels_compressed(browser: Browser, items: Items) -> None:
+    response = await browser.get(await items.path())
+
+    assert response.headers["content-encoding"] == "gzip"
+    assert "script-src 'self'" in response.headers["content-security-policy"]
+    assert not re.search(r"\sstyle=|\son\w+=|<style|<script(?![^>]*src=)", browser.text)
+
+
+async def test_the_style_sheet_is_kept_for_a_year_under_the_address_of_its_content(browser: Browser) -> None:
+    await browser.get("/join")
+    address = re.search(r'rel="stylesheet" href="([^"]+)"', browser.text)
+    assert address is not None
+
+    current = await browser.get(address[1])
+    outdated = await browser.get(re.sub("/static/[^/]+/", "/static/000000000000/", address[1]))
+
+    assert current.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert outdated.headers["cache-control"] == "public, no-cache"
+    assert outdated.content == current.content
+    assert (await browser.get("/static/0/../assets.py")).status_code == 404
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_verdict_and_every_blocker_has_its_words(language: Language) -> None:
+    texts = catalogue(language)
+
+    for kind in get_args(VerdictKind):
+        assert {f"item.verdict.{kind}.{part}" for part in ("title", "say", "advice")} <= texts.keys()
+    for blocker in get_args(ClaimBlocker):
+        assert blocker == "unknown" or f"item.blocker.{blocker}" in texts
+
+
+async def test_every_verdict_fills_in_its_sentence(items: Items, brand: Programme) -> None:
+    minted = await items.mint()
+    code = items.keys.verify(GTIN, items.serial(minted))
+    assert code is not None
+    async with items.engine.connect() as connection:
+        item = await load_item(connection, programme_id=brand.id, code=code)
+    assert isinstance(item, Item)
+    moment = datetime(2026, 5, 1, 4, 0, tzinfo=UTC)
+    for kind in get_args(VerdictKind):
+        verdict = Verdict(
+            kind=kind,
+            gtin=GTIN,
+            serial="X",
+            at=moment,
+            item=item,
+            scan_count=3,
+            recent_devices=4,
+            first_scanned_at=moment,
+            yours_since=moment,
+        )
+        view = view_verdict(verdict, Formats("en", brand.zone))
+        said = Translator("en")(f"item.verdict.{kind}.say", **view.values)
+        assert "{" not in said
+        if kind == "seen_before":
+            assert (
+                said == "It was scanned 2 times before, first on 1\N{NO-BREAK SPACE}May\N{NO-BREAK SPACE}2026, 12:00."
+            )
+        if kind == "amber":
+            assert said.startswith("4 phones scanned it within a day")
