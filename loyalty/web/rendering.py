@@ -39,6 +39,8 @@ _A_YEAR_SECONDS: Final = 365 * 24 * 3600
 _VARY: Final = "Accept-Language, Cookie"
 
 _ERROR_KINDS: Final = {403: "forbidden", 404: "not_found", 410: "not_found", 413: "too_large", 429: "too_many"}
+_SHOWN_PROGRAMME: Final = "shown_programme"
+"""In the application's state: whose page was shown last. An error page must not ask the database whose it is."""
 _GZIP_LEVEL: Final = 6
 _SMALLEST_COMPRESSED: Final = 1000
 """Bytes: less than that travels in one packet anyway."""
@@ -148,6 +150,8 @@ def page(
     A page is revalidated by its ETag, so that going back or reloading on a bad network costs a 304. One that shows a
     person's data (`private`) is never stored, so that the back button shows nothing after signing out.
     """
+    if programme is not None:
+        request.app.state[_SHOWN_PROGRAMME] = programme
     body = render(request, template, programme=programme, here=here, **context).encode()
     headers = {"Vary": _VARY, "Cache-Control": "no-store" if private else "private, no-cache"}
     cookies = _language_cookies(request)
@@ -167,7 +171,13 @@ def problem_page(request: Request[Any, Any, Any], problem: Problem) -> Response[
         kind = _ERROR_KINDS.get(problem.status, "not_understood")
     instance = (problem.instance or "").removeprefix("urn:uuid:")[:8]
     return page(
-        request, "error.html", programme=None, status_code=problem.status, private=True, kind=kind, instance=instance
+        request,
+        "error.html",
+        programme=request.app.state.get(_SHOWN_PROGRAMME),
+        status_code=problem.status,
+        private=True,
+        kind=kind,
+        instance=instance,
     )
 
 
