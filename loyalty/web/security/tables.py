@@ -93,3 +93,16 @@ throttle_table: Final = Table(
     Column("window_ends_at", DateTime(timezone=True), nullable=False),
     Index(None, "window_ends_at"),
 )
+
+staff_action_table: Final = Table(
+    "staff_action",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("programme_id", Uuid, nullable=False),
+    Column("staff_id", Uuid, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject_id", Uuid, nullable=False),
+    Column("done_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Index(None, "subject_id", "id"),
+)
+"""What staff did that leaves no trace elsewhere, such as looking at a member's phone number. Append-only."""
