@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import Row, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError
@@ -151,7 +151,7 @@ async def list_templates(connection: AsyncConnection, *, programme_id: UUID) -> 
     query = (
         select(coupon_template_table)
         .filter_by(programme_id=programme_id)
-        .distinct(columns.code)
+        .ext(distinct_on(columns.code))
         .order_by(columns.code, columns.version.desc())
     )
     return [read_template(row) for row in await connection.execute(query)]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import Row, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.errors import ConflictError, InvalidInputError
@@ -94,7 +94,7 @@ async def list_policies(connection: AsyncConnection, *, programme_id: UUID) -> l
     query = (
         select(redemption_policy_table)
         .filter_by(programme_id=programme_id)
-        .distinct(columns.currency)
+        .ext(distinct_on(columns.currency))
         .order_by(columns.currency, columns.version.desc())
     )
     return [_policy(row) for row in await connection.execute(query)]
