@@ -19,8 +19,9 @@ def include_name(name: str | None, kind: str, parents: object) -> bool:  # noqa:
 
 
 def include_object(_object: object, name: str | None, kind: str, reflected: bool, _compare_to: object) -> bool:  # noqa: FBT001
-    """Leave the job queue's tables alone: autogenerate would propose to drop what our metadata does not hold."""
-    return not (kind == "table" and reflected and name is not None and name.startswith("procrastinate_"))
+    """Leave others' tables alone: autogenerate would propose to drop what our metadata does not hold."""
+    others = name is not None and (name.startswith("procrastinate_") or name == "alembic_version")
+    return not (kind == "table" and reflected and others)
 
 
 def run(connection: Connection) -> None:

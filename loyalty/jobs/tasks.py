@@ -1,0 +1,81 @@
+"""The work that happens by itself, and when (in UTC).
+
+Every task may be stopped, repeated and run twice at once: what is done is found done. None holds a long transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from procrastinate import App, JobContext
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ledger.sweep import sweep
+from loyalty.jobs.housekeeping import forget_what_is_over
+from loyalty.kit.clock import utc_now
+from loyalty.kit.crypto import Keyring
+from loyalty.kit.db import transaction
+from loyalty.kit.programme import list_programmes
+from loyalty.members.resealing import reseal
+from redemption.stale import sweep_all
+from tiers.review import review_all
+
+logger = logging.getLogger(__name__)
+PARTS: Final = "parts"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What tasks work with; the worker puts it into their context."""
+
+    engine: AsyncEngine
+    keyring: Keyring
+
+
+def _parts(context: JobContext) -> Parts:
+    parts = context.additional_context[PARTS]
+    assert isinstance(parts, Parts)  # noqa: S101  (the worker of this package put it there)
+    return parts
+
+
+async def settle(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  (the scheduler's)
+    """Each minute: expire points, free holds, make pending points spendable, close redemptions nobody finished."""
+    engine = _parts(context).engine
+    swept = await sweep(engine)
+    closed = await sweep_all(engine)
+    if swept.accounts or closed:
+        logger.info("settled %d accounts by %d entries, closed %d redemptions", swept.accounts, swept.entries, closed)
+
+
+async def review_tiers(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Each hour, because midnight comes at another hour in each time zone: review the members who are due."""
+    engine = _parts(context).engine
+    async with transaction(engine) as connection:
+        programmes = await list_programmes(connection)
+    for programme in programmes:
+        totals = await review_all(engine, programme_id=programme.id, moment=utc_now())
+        if totals.reviewed:
+            logger.info("reviewed %d members of %s: %s", totals.reviewed, programme.code, totals)
+
+
+async def keep_house(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Each hour: forget what is over, and seal personal data anew where its key was rotated."""
+    parts = _parts(context)
+    forgotten = await forget_what_is_over(parts.engine)
+    logger.info("forgot %s", forgotten)
+    while True:
+        async with transaction(parts.engine) as connection:
+            if await reseal(connection, parts.keyring) == 0:
+                return
+
+
+SCHEDULE: Final = ((settle, "* * * * *"), (review_tiers, "17 * * * *"), (keep_house, "43 * * * *"))
+
+
+def register(app: App) -> None:
+    """Give a queue our tasks and their hours. One of each waits at most: a slow one is not queued up behind itself."""
+    for function, cron in SCHEDULE:
+        name = function.__name__
+        app.periodic(cron=cron)(app.task(name=name, queueing_lock=name, pass_context=True)(function))
