@@ -84,18 +84,29 @@ def environment() -> Environment:
 
 
 _CLAUSE: Final = re.compile("[^，。；：？！、]+[，。；：？！、]*")
+_CHINESE_DAY: Final = re.compile(r"(\d+年\d+月\d+日)")
 _CJK: Final = re.compile("[\u4e00-\u9fff]")
 
 
 def phrases(text: str) -> Markup:
-    """Wrap each clause of a Chinese sentence, so that short centred lines break at its punctuation and not mid-word.
+    """Wrap each clause of a Chinese sentence, so that short lines break at its punctuation and never inside a date.
 
     Browsers may break Chinese between any two characters; `.phrase` in base.css asks them to try clauses first.
     English is left alone: it breaks at spaces.
     """
     if not _CJK.search(text):
         return escape(text)
-    return Markup("").join(Markup('<span class="phrase">{}</span>').format(clause) for clause in _CLAUSE.findall(text))
+    return Markup("").join(
+        Markup('<span class="phrase">{}</span>').format(_keep_days_whole(clause)) for clause in _CLAUSE.findall(text)
+    )
+
+
+def _keep_days_whole(clause: str) -> Markup:
+    parts = _CHINESE_DAY.split(clause)
+    return Markup("").join(
+        Markup('<span class="nowrap">{}</span>').format(part) if index % 2 else escape(part)
+        for index, part in enumerate(parts)
+    )
 
 
 def language_of(request: ASGIConnection[Any, Any, Any, Any], *, default: str = "en") -> Language:

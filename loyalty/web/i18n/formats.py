@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -52,6 +52,10 @@ class Formats:
         if self._chinese:
             return f"{day.year}年{day.month}月{day.day}日"
         return f"{day.day}\N{NO-BREAK SPACE}{_MONTHS[day.month - 1]}\N{NO-BREAK SPACE}{day.year}"
+
+    def last_day(self, end: datetime) -> str:
+        """The last day before a moment at which something is over: what ends at midnight was good the day before."""
+        return self.day(end - timedelta(microseconds=1))
 
     def month(self, moment: datetime | date) -> str:
         """`Nov 2026`, or `2026年11月`."""

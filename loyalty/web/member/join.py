@@ -137,6 +137,7 @@ async def _show_code(
         phone=mask_phone(joining.phone),
         item=joining.item,
         shown_code=joining.shown_code,
+        sent_again=error is None and request.query_params.get("sent") == "again",
         code=code,
         error=error,
     )

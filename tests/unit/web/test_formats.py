@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,6 +22,13 @@ def test_a_calendar_day_is_not_shifted() -> None:
     assert CHINESE.day(date(2026, 1, 31)) == "2026年1月31日"
     assert ENGLISH.month(date(2026, 1, 31)) == "Jan 2026"
     assert CHINESE.short_month(date(2026, 1, 31)) == "1月"
+
+
+def test_what_ends_at_midnight_was_good_until_the_day_before() -> None:
+    midnight = datetime(2026, 8, 31, 16, 0, tzinfo=UTC)  # the first moment of 1 September in Shanghai
+
+    assert CHINESE.last_day(midnight) == "2026年8月31日"
+    assert CHINESE.last_day(midnight + timedelta(hours=9)) == "2026年9月1日"
 
 
 @pytest.mark.parametrize(

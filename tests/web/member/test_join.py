@@ -84,6 +84,7 @@ async def test_a_wrong_code_says_how_many_tries_are_left_and_the_last_one_ends_i
     assert browser.error_at("code") == "This code no longer works. Send another one."
 
     await browser.send("/join/code/again")
+    assert "A new code is on its way" in browser.words
     response = await browser.send("/join/code", code=browser.shown_code)
     assert response.url.path == "/join/terms"
 
