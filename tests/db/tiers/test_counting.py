@@ -1,0 +1,153 @@
+"""Counting in bulk ends where recording and evaluating one after the other ends."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty.kit.errors import NotFoundError
+from loyalty.kit.programme import Programme
+from tests.factories import make_programme
+from tiers.counting import Activity, count_activities
+from tiers.ladders import (
+    CalendarYearWindow,
+    Ladder,
+    LifetimeWindow,
+    Metric,
+    PointsMetric,
+    RollingMonthsWindow,
+    SpendMetric,
+    TierStep,
+    Window,
+    publish_ladder,
+)
+from tiers.qualification import evaluate, record
+from tiers.tables import member_tier_table, tier_activity_table, tier_change_table
+
+START = datetime(2024, 11, 1, tzinfo=UTC)
+
+
+def ladder(metric: Metric, window: Window, *thresholds: int) -> Ladder:
+    tiers = [
+        TierStep(code=f"t{rank}", name={"zh": "级", "en": "tier"}, rank=rank, threshold=threshold)
+        for rank, threshold in enumerate((0, *thresholds))
+    ]
+    return Ladder(metric=metric, window=window, tiers=tiers)
+
+
+async def books(connection: AsyncConnection, member_ids: list[UUID]) -> list[Any]:
+    """All that is known of members' tiers, with their places in the list for their ids."""
+    found = []
+    for table in (tier_activity_table, member_tier_table, tier_change_table):
+        rows = (await connection.execute(select(table).where(table.c.member_id.in_(member_ids)))).mappings()
+        found += [
+            (
+                table.name,
+                member_ids.index(row["member_id"]),
+                sorted(
+                    (name, str(value))
+                    for name, value in row.items()
+                    if name not in ("member_id", "programme_id", "recorded_at")
+                ),
+            )
+            for row in rows
+        ]
+    return sorted(found)
+
+
+STEP = st.tuples(
+    st.integers(0, 2),  # which member
+    st.sampled_from(["points", "spend:CNY", "spend:USD"]),
+    st.integers(-60, 120),
+    st.integers(0, 500),  # days after START on which it happens
+    st.integers(0, 90),  # days before that on which it counts
+)
+LADDERS = [
+    ladder(PointsMetric(), LifetimeWindow(), 100, 200),
+    ladder(PointsMetric(), CalendarYearWindow(), 100, 200),
+    ladder(SpendMetric(currency="CNY", other_rates_bp={"USD": 70_000}), RollingMonthsWindow(months=2), 100, 500),
+]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    versions=st.lists(st.sampled_from(LADDERS), max_size=2, unique_by=id),
+    steps=st.lists(STEP, max_size=15),
+    cut=st.integers(0, 15),
+)
+async def test_a_batch_counts_as_its_activities_one_by_one(
+    connection: AsyncConnection, versions: list[Ladder], steps: list[tuple[int, str, int, int, int]], cut: int
+) -> None:
+    slowly, at_once = await make_programme(connection), await make_programme(connection)
+    for programme in (slowly, at_once):
+        for number, version in enumerate(versions):
+            await publish_ladder(
+                connection,
+                programme_id=programme.id,
+                ladder=version,
+                effective_at=START + timedelta(days=200 * number),
+            )
+    ones, others = [uuid4() for _ in range(3)], [uuid4() for _ in range(3)]
+    activities = [
+        Activity(
+            member_id=ones[member],
+            metric=metric,
+            amount=amount,
+            counts_at=START + timedelta(days=day - earlier),
+            happened_at=START + timedelta(days=day, seconds=number),
+            cause=f"step:{number}",
+        )
+        for number, (member, metric, amount, day, earlier) in enumerate(steps)
+    ]
+    # What comes in a later batch may have happened before: a batch is in order, batches need not be.
+    for batch in (activities[:cut], activities[cut:]):
+        for activity in sorted(batch, key=lambda activity: activity.happened_at):
+            await _one(connection, slowly, activity)
+        await count_activities(
+            connection,
+            programme_id=at_once.id,
+            activities=[
+                msgspec.structs.replace(activity, member_id=others[ones.index(activity.member_id)])
+                for activity in batch
+            ],
+        )
+
+    assert await books(connection, others) == await books(connection, ones)
+
+
+async def _one(connection: AsyncConnection, programme: Programme, activity: Activity) -> None:
+    await record(
+        connection,
+        programme_id=programme.id,
+        member_id=activity.member_id,
+        metric=activity.metric,
+        at=activity.counts_at,
+        amount=activity.amount,
+    )
+    await evaluate(
+        connection,
+        programme_id=programme.id,
+        member_id=activity.member_id,
+        moment=activity.happened_at,
+        cause=activity.cause,
+    )
+
+
+async def test_members_of_another_programme_are_refused(connection: AsyncConnection) -> None:
+    programme, other = await make_programme(connection), await make_programme(connection)
+    activity = Activity(
+        member_id=uuid4(), metric="points", amount=1, counts_at=START, happened_at=START, cause="order:1"
+    )
+    for each in (programme, other):
+        await publish_ladder(connection, programme_id=each.id, ladder=LADDERS[0])
+    await count_activities(connection, programme_id=programme.id, activities=[activity])
+    with pytest.raises(NotFoundError):
+        await count_activities(connection, programme_id=other.id, activities=[activity])
