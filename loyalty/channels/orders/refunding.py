@@ -355,6 +355,7 @@ async def _give_back(
                 programme_id=channel.programme_id,
                 redemption_id=redemption.id,
                 points=points,
+                person_ids=accounts,
                 key=f"refund:{refund_id}:{redemption.id}",
             )
             given_back[redemption.id] = points
