@@ -14,17 +14,17 @@ from litestar.response import Redirect
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.reading import Balance, Entry, Expiring, balance, expiring, history
+from ledger.reading import Balance, Expiring, balance, expiring
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import InvalidInputError
-from loyalty.kit.programme import list_channels
 from loyalty.members.card_token import issue_token
 from loyalty.members.consent import MARKETING_SMS, agrees, current_consents, record_consent
 from loyalty.members.member import Member, person_ids
 from loyalty.members.profile import Profile, ProfileFields, read_profile, update_profile
 from loyalty.web.i18n import Translator
 from loyalty.web.member import consents
-from loyalty.web.member.history import Line, describe
+from loyalty.web.member.history import Line
+from loyalty.web.member.history_reading import read_history
 from loyalty.web.member.visitor import Visitor, read_form, read_visitor, see_other
 from loyalty.web.qr import qr_svg
 from loyalty.web.rendering import language_of, page
@@ -77,34 +77,21 @@ async def _read_card(
 ) -> CardView:
     now = utc_now()
     t = Translator(language_of(request, default=visitor.programme.locale))
-    lines, _ = await _read_history(connection, visitor, member.id, t, before=None, limit=_NEWEST)
+    lines, _ = await read_history(
+        connection, programme=visitor.programme, member_id=member.id, t=t, before=None, limit=_NEWEST
+    )
     return CardView(
         member=member,
         profile=await read_profile(connection, services.keyring, member_id=member.id),
         standing=await standing(connection, programme_id=visitor.programme.id, member_id=member.id, moment=now),
         points=await balance(connection, member_id=member.id),
         expiring=[each for each in await expiring(connection, member_id=member.id) if each.expires_at is not None],
-        coupons=await wallet(connection, member_id=member.id),
+        coupons=await wallet(
+            connection, member_id=member.id, person_ids=await person_ids(connection, member_id=member.id)
+        ),
         lines=lines,
         qr=_qr(services, member.id, now, t),
     )
-
-
-async def _read_history(
-    connection: AsyncConnection,
-    visitor: Visitor,
-    member_id: UUID,
-    t: Translator,
-    *,
-    before: tuple[datetime, int] | None,
-    limit: int,
-) -> tuple[list[Line], Entry | None]:
-    """A page of history, and the last entry of it where there are older ones."""
-    ids = await person_ids(connection, member_id=member_id)
-    entries = await history(connection, member_ids=ids, before=before, limit=limit + 1)
-    channels = {channel.code: channel.name for channel in await list_channels(connection, visitor.programme.id)}
-    shown = entries[:limit]
-    return describe(shown, t, channels=channels, own_ids=ids), shown[-1] if len(entries) > limit else None
 
 
 @get("/me/history", include_in_schema=False)
@@ -116,7 +103,14 @@ async def show_history(request: Request[Any, Any, Any], services: NamedDependenc
         if visitor.member is None:
             return see_other(_SIGN_IN)
         t = Translator(language_of(request, default=visitor.programme.locale))
-        lines, last = await _read_history(connection, visitor, visitor.member.id, t, before=before, limit=_PAGE)
+        lines, last = await read_history(
+            connection,
+            programme=visitor.programme,
+            member_id=visitor.member.id,
+            t=t,
+            before=before,
+            limit=_PAGE,
+        )
         points = await balance(connection, member_id=visitor.member.id)
     older = urlencode({"before": f"{last.recorded_at.isoformat()}~{last.sequence}"}) if last else None
     return page(

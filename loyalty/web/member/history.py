@@ -17,7 +17,7 @@ import msgspec
 from ledger.reading import Entry
 from loyalty.web.i18n import Translator
 
-_BY_SOURCE: Final[Mapping[str, str]] = {"order": "purchase", "item": "claim", "claim": "claim"}
+_BY_SOURCE: Final[Mapping[str, str]] = {"order": "purchase", "claim": "claim"}
 """What an earn was for, by the first word of its source."""
 
 _BY_KIND: Final[Mapping[tuple[str, str, str], str]] = {
@@ -35,17 +35,26 @@ _BY_KIND: Final[Mapping[tuple[str, str, str], str]] = {
 """What an entry was to its member, by kind, debit and credit."""
 
 
+class Occasion(msgspec.Struct, frozen=True, kw_only=True):
+    """Where points came or went: a channel's name, its number of the order or receipt, and what it was about.
+
+    Empty where there is no such thing.
+    """
+
+    place: str = ""
+    document: str = ""
+    about: str = ""
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the history. `change` is what it did to the points one can spend; `pending` came but waits.
 
-    `place` is a channel's name, `document` its number of the order or receipt; empty where there is none. `balance` is
-    what could be spent after it.
+    `balance` is what could be spent after it.
     """
 
     what: str
     at: datetime
-    place: str
-    document: str
+    occasion: Occasion
     change: int
     pending: int
     balance: int
@@ -54,10 +63,23 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def describe(
-    entries: Sequence[Entry], t: Translator, *, channels: Mapping[str, str], own_ids: Collection[UUID]
+    entries: Sequence[Entry],
+    t: Translator,
+    *,
+    channels: Mapping[str, str],
+    occasions: Mapping[str, Occasion],
+    own_ids: Collection[UUID],
 ) -> list[Line]:
-    """The lines for entries, in their order. `channels` gives names by code, `own_ids` all ids of the person."""
-    return [_line(entry, t, channels) for entry in entries if _matters(entry, own_ids)]
+    """The lines for entries, in their order.
+
+    `channels` gives names by code, `occasions` what a source cannot say by itself, by that source, and `own_ids` are
+    all ids of the person.
+    """
+    return [
+        _line(entry, t, occasions.get(entry.source) or _occasion(entry.source, channels))
+        for entry in entries
+        if _matters(entry, own_ids)
+    ]
 
 
 def _matters(entry: Entry, own_ids: Collection[UUID]) -> bool:
@@ -66,14 +88,12 @@ def _matters(entry: Entry, own_ids: Collection[UUID]) -> bool:
     return bool({entry.debit, entry.credit} & {"member", "pending", "debt"})
 
 
-def _line(entry: Entry, t: Translator, channels: Mapping[str, str]) -> Line:
-    place, document = _place(entry.source, channels)
+def _line(entry: Entry, t: Translator, occasion: Occasion) -> Line:
     is_grant = entry.kind in ("earn", "adjust") and entry.credit in ("member", "pending")
     return Line(
         what=t(f"history.what.{_what(entry)}", amount=entry.amount),
         at=entry.effective_at,
-        place=place,
-        document=document,
+        occasion=occasion,
         change=entry.change,
         pending=entry.amount if entry.credit == "pending" else 0,
         balance=entry.posted,
@@ -106,8 +126,8 @@ def _reversal(entry: Entry) -> str:
     return "given_back" if entry.credit in ("member", "pending") else "taken_back"
 
 
-def _place(source: str, channels: Mapping[str, str]) -> tuple[str, str]:
+def _occasion(source: str, channels: Mapping[str, str]) -> Occasion:
     """`order:online/536381` happened at `online`, under the number `536381`."""
     _, _, rest = source.partition(":")
     code, _, document = rest.partition("/")
-    return (channels[code], document) if code in channels else ("", "")
+    return Occasion(place=channels[code], document=document) if code in channels else Occasion()

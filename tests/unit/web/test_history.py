@@ -9,10 +9,14 @@ import pytest
 
 from ledger.reading import Entry
 from loyalty.web.i18n import Translator
-from loyalty.web.member.history import Line, describe
+from loyalty.web.member.history import Line, Occasion, describe
 
 MEMBER, ABSORBED, FRIEND = UUID(int=1), UUID(int=2), UUID(int=3)
 MOMENT = datetime(2026, 5, 1, tzinfo=UTC)
+OCCASIONS = {
+    "redemption:rdm_1": Occasion(place="Huaihai Road", document="R-7", about="Tea tin"),
+    "claim:06901234567892:1:0": Occasion(about="Longjing tea"),
+}
 CHANNELS = {"online": "Online shop", "store-1": "Huaihai Road"}
 
 
@@ -50,7 +54,7 @@ def entry(
 
 
 def lines(*entries: Entry) -> list[Line]:
-    return describe(entries, Translator("en"), channels=CHANNELS, own_ids=[MEMBER, ABSORBED])
+    return describe(entries, Translator("en"), channels=CHANNELS, occasions=OCCASIONS, own_ids=[MEMBER, ABSORBED])
 
 
 @pytest.mark.parametrize(
@@ -97,20 +101,27 @@ def test_moves_among_a_persons_own_accounts_are_not_shown_and_gifts_are() -> Non
 
 
 @pytest.mark.parametrize(
-    ("source", "what", "place", "document"),
+    ("source", "what", "occasion"),
     [
-        ("order:online/536381", "Purchase", "Online shop", "536381"),
-        ("order:store-1/R/7", "Purchase", "Huaihai Road", "R/7"),
-        ("order:closed-shop/1", "Purchase", "", ""),
-        ("claim:06901234567892/1/0", "Item collected", "", ""),
-        ("api:something", "Points received", "", ""),
-        ("import", "Points received", "", ""),
+        ("order:online/536381", "Purchase", Occasion(place="Online shop", document="536381")),
+        ("order:store-1/R/7", "Purchase", Occasion(place="Huaihai Road", document="R/7")),
+        ("order:closed-shop/1", "Purchase", Occasion()),
+        ("claim:06901234567892:1:0", "Item collected", OCCASIONS["claim:06901234567892:1:0"]),
+        ("claim:06901234567908:1:0", "Item collected", Occasion()),
+        ("api:something", "Points received", Occasion()),
+        ("import", "Points received", Occasion()),
     ],
 )
-def test_where_it_happened_is_read_from_the_source(source: str, what: str, place: str, document: str) -> None:
+def test_where_it_happened_is_read_from_the_source(source: str, what: str, occasion: Occasion) -> None:
     (line,) = lines(entry("earn", "issued", "member", source=source))
 
-    assert (line.what, line.place, line.document) == (what, place, document)
+    assert (line.what, line.occasion) == (what, occasion)
+
+
+def test_a_redemption_says_where_on_which_receipt_and_for_what() -> None:
+    (line,) = lines(entry("hold", "member", "held", source="redemption:rdm_1"))
+
+    assert line.occasion == OCCASIONS["redemption:rdm_1"]
 
 
 def test_only_points_that_came_say_until_when_they_are_good() -> None:

@@ -16,12 +16,14 @@ from ledger import posting
 from loyalty.kit.clock import utc_now
 from loyalty.kit.db import transaction
 from loyalty.kit.ids import new_id
-from loyalty.kit.programme import Programme
+from loyalty.kit.programme import Programme, get_channel
 from loyalty.members.card_token import read_token
 from loyalty.members.consent import consent_history
 from loyalty.members.merge import merge
 from loyalty.web.security.tables import session_table
 from loyalty.web.state import Services
+from redemption.catalogue import save_item
+from redemption.till import begin, capture
 from tests.web.member.conftest import Browser
 
 
@@ -105,6 +107,34 @@ async def test_history_pages_show_every_line_once(
 
     assert seen == [f"A{number:02d}" for number in reversed(range(65))]
     assert "Newest" in browser.words
+
+
+async def test_history_names_what_was_redeemed_where_and_on_which_receipt(
+    browser: Browser, engine: AsyncEngine, brand: Programme, points: dict[str, Any]
+) -> None:
+    async with transaction(engine) as connection:
+        await posting.earn(connection, amount=900, key="1", source="order:online/1", **points)
+        await save_item(
+            connection,
+            programme_id=brand.id,
+            code="tin",
+            name={"zh": "茶罐", "en": "A porcelain tea tin"},
+            points_cost=400,
+        )
+        channel = await get_channel(connection, brand.id, "online")
+        begun = await begin(connection, channel_id=channel.id, catalogue_item="tin", key="2", **points)
+        await capture(
+            connection,
+            programme_id=brand.id,
+            redemption_id=begun.id,
+            receipt_number="R-0042",
+            key="3",
+        )
+
+    await browser.get("/me/history")
+
+    assert re.search(r"Redeemed −400 A porcelain tea tin Online shop No\. R-0042 .* Balance 500", browser.words)
+    assert browser.text.count("rows__what") == 2
 
 
 @pytest.mark.parametrize("cursor", ["x", "2026-01-01T00:00:00~1", "2026-01-01T00:00:00+00:00~-1", "~~~"])

@@ -23,7 +23,7 @@ async def test_collecting_brings_the_points_once_however_often_it_is_sent(
     assert "120 points" in browser.words
     await browser.get("/me/history")
     assert browser.text.count("rows__what") == 1
-    assert "Item collected" in browser.words
+    assert "Item collected +120 Longjing tea" in browser.words
 
 
 async def test_a_second_member_is_refused_kindly_and_loses_nothing(
