@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.errors import refusals
@@ -50,12 +50,13 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool
 
 
-def _fingerprint(*request: Any) -> bytes:
+def fingerprint(*request: Any) -> bytes:
     """What makes two requests the same. Values derived from the clock are left out by the callers."""
     return hashlib.sha256(msgspec.json.encode(request)).digest()[:16]
 
 
-def _check_text(field: str, value: str | None) -> None:
+def check_text(field: str, value: str | None) -> None:
+    """Refuse a text that an entry does not take. Raises InvalidInputError naming the field."""
     if value is not None and (not value or len(value) > _MOST_TEXT or not value.isprintable()):
         message = f"from 1 to {_MOST_TEXT} printable characters"
         raise InvalidInputError(message, field=field)
@@ -63,10 +64,15 @@ def _check_text(field: str, value: str | None) -> None:
 
 async def _call(connection: AsyncConnection, function: str, **arguments: Any) -> Posting:
     for field in ("key", "source", "reason", "actor", "approved_by", "rule"):
-        _check_text(field, arguments.get(field))
+        check_text(field, arguments.get(field))
     named = ", ".join(f"p_{name} => :{name}" for name in arguments)
     with refusals():
         row = (await connection.execute(_statement(function, named), arguments)).one()
+    return posting_of(row)
+
+
+def posting_of(row: Row[Any]) -> Posting:
+    """Read a row of the type `ledger.result`, which every posting function answers."""
     return Posting(
         member_id=row.member_id,
         unit=row.unit,
@@ -114,7 +120,7 @@ async def earn(
         unit=unit,
         amount=amount,
         key=key,
-        hash=_fingerprint("earn", unit, amount, rule_version, effective_at, expires_at, available_at, priority),
+        hash=fingerprint("earn", unit, amount, rule_version, effective_at, expires_at, available_at, priority),
         source=source,
         rule=rule_version,
         effective=effective_at,
@@ -144,7 +150,7 @@ async def confirm(
         unit=unit,
         seq=sequence,
         key=key,
-        hash=_fingerprint("confirm", unit, sequence),
+        hash=fingerprint("confirm", unit, sequence),
         source=source,
     )
 
@@ -169,7 +175,7 @@ async def spend(
         unit=unit,
         amount=amount,
         key=key,
-        hash=_fingerprint("spend", unit, amount, effective_at),
+        hash=fingerprint("spend", unit, amount, effective_at),
         source=source,
         effective=effective_at,
     )
@@ -201,7 +207,7 @@ async def hold(
         hold=hold_id,
         expires=expires_at,
         key=key,
-        hash=_fingerprint("hold", unit, amount),
+        hash=fingerprint("hold", unit, amount),
         source=source,
     )
 
@@ -261,7 +267,7 @@ async def _end_hold(
         amount=amount,
         capture=take,
         key=key,
-        hash=_fingerprint("capture" if take else "release", unit, hold_id, amount),
+        hash=fingerprint("capture" if take else "release", unit, hold_id, amount),
         source=source,
     )
 
@@ -296,7 +302,7 @@ async def reverse(
         amount=amount,
         accounts=list(accounts),
         key=key,
-        hash=_fingerprint("reverse", unit, origin_member_id or member_id, sequence, amount, effective_at),
+        hash=fingerprint("reverse", unit, origin_member_id or member_id, sequence, amount, effective_at),
         source=source,
         effective=effective_at,
     )
@@ -323,7 +329,7 @@ async def claw_back(
         unit=unit,
         amount=amount,
         key=key,
-        hash=_fingerprint("claw_back", unit, amount, rule_version, effective_at),
+        hash=fingerprint("claw_back", unit, amount, rule_version, effective_at),
         source=source,
         rule=rule_version,
         effective=effective_at,
@@ -356,7 +362,7 @@ async def adjust(
         "unit": unit,
         "amount": abs(amount),
         "key": key,
-        "hash": _fingerprint("adjust", unit, amount, reason, expires_at),
+        "hash": fingerprint("adjust", unit, amount, reason, expires_at),
         "source": source,
         "kind": "adjust",
         **by_hand,
@@ -393,7 +399,7 @@ async def reinstate(
         amount=amount,
         expires=expires_at,
         key=key,
-        hash=_fingerprint("reinstate", unit, sequence, amount, expires_at),
+        hash=fingerprint("reinstate", unit, sequence, amount, expires_at),
         source=source,
         actor=actor,
         reason=reason,
@@ -424,7 +430,7 @@ async def transfer(
         unit=unit,
         amount=amount,
         key=key,
-        hash=_fingerprint("transfer", unit, to_member_id, amount),
+        hash=fingerprint("transfer", unit, to_member_id, amount),
         source=source,
     )
 
@@ -451,7 +457,7 @@ async def move_all(
             to=to_member_id,
             unit=unit,
             key=f"{key}:{unit}",
-            hash=_fingerprint("move_all", unit, to_member_id),
+            hash=fingerprint("move_all", unit, to_member_id),
             source=source,
         )
         for unit in await _units(connection, from_member_id)
@@ -483,7 +489,7 @@ async def move_back(
             unit=unit,
             moved=moved_by,
             key=f"{key}:{unit}",
-            hash=_fingerprint("move_back", unit, absorbed_id, moved_by),
+            hash=fingerprint("move_back", unit, absorbed_id, moved_by),
             source=source,
         )
         for unit in await _units(connection, absorbed_id)

@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import posting
+from ledger.batch import Earn, earn_many
 from ledger.posting import UNIT_POLICY, Expiry, Posting
 from tiers.counting import Activity, count_activities
 
@@ -106,20 +107,19 @@ async def award_many(
     Awards of one member should follow each other in time, members in the order of their ids: postings lock accounts,
     and two batches that lock them in the same order do not deadlock.
     """
-    postings = [
-        await posting.earn(
-            connection,
-            programme_id=programme_id,
+    earns = [
+        Earn(
             member_id=award.member_id,
             unit=award.unit,
             amount=award.amount,
             key=award.key,
             source=award.source,
-            rule_version=award.rule_version,
             effective_at=award.effective_at,
+            rule_version=award.rule_version,
         )
         for award in awards
     ]
+    postings = await earn_many(connection, programme_id=programme_id, earns=earns)
     earned = [
         Activity(
             member_id=award.member_id,
