@@ -30,7 +30,7 @@ from loyalty.web.app import create_app
 from tiers.ladders import Ladder, PointsMetric, RollingMonthsWindow, TierStep, publish_ladder
 
 SCREENSHOTS = Path(__file__).parent / "screenshots"
-GTIN = "06901234567892"
+GTIN = "06901234567229"
 PRODUCT = LocalText(zh="山岚·明前龙井 50 克", en="Shanlan First Flush Longjing, 50 g")
 
 

@@ -24,7 +24,7 @@ from loyalty.kit.programme import Programme, create_channel, create_programme, g
 from loyalty.settings import Settings
 from loyalty.web.app import create_app
 
-GTIN = "06901234567892"
+GTIN = "06901234567113"
 CODE = "member-pages"
 
 

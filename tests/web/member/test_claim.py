@@ -76,7 +76,7 @@ async def test_a_scratch_off_code_is_asked_for_and_a_wrong_one_counted(
     browser: Browser, items: Items, phone_number: str
 ) -> None:
     minted = await items.mint(pin_required=True)
-    item = f"/01/06901234567892/21/{items.serial(minted)}"
+    item = f"/01/06901234567113/21/{items.serial(minted)}"
     await browser.join(phone_number, item=item)
 
     await browser.send(f"{item}/claim", pin="")
@@ -91,7 +91,7 @@ async def test_a_code_that_is_not_ours_cannot_be_claimed(browser: Browser, phone
     await browser.join(phone_number)
     await browser.get("/me/settings")
 
-    response = await browser.send("/01/06901234567892/21/0000000000000000/claim")
+    response = await browser.send("/01/06901234567113/21/0000000000000000/claim")
 
     assert response.status_code == 404
     assert browser.heading == "Not a code of ours"

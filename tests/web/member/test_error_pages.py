@@ -31,7 +31,7 @@ async def test_too_large_a_form_is_refused_with_a_page(browser: Browser) -> None
 
 async def test_a_device_that_guesses_codes_is_paused_with_a_page(browser: Browser) -> None:
     for _ in range(11):
-        response = await browser.get("/01/06901234567892/21/0000000000000000")
+        response = await browser.get("/01/06901234567113/21/0000000000000000")
 
     assert response.status_code == 429
     assert browser.heading == "Too many tries"
