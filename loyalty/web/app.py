@@ -19,14 +19,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.settings import Settings
-from loyalty.web import api, member
-from loyalty.web.middleware import AccessLog, RequestLimits, set_security_headers
+from loyalty.web import api, member, pos, staff
+from loyalty.web.middleware import AccessLog, RequestLimits, methods_by_path, set_security_headers
 from loyalty.web.problems import EXCEPTION_HANDLERS
 from loyalty.web.rendering import Pages
 from loyalty.web.requests import MAX_BODY_BYTES, StrictRequest
 from loyalty.web.state import Services, open_services, provide_services
 
-ROUTERS: Final[list[ControllerRouterHandler]] = [api.router, member.router]
+ROUTERS: Final[list[ControllerRouterHandler]] = [api.router, member.router, staff.router, pos.router]
 """Every audience. A new one is added here."""
 
 
@@ -51,7 +51,7 @@ def create_app(settings: Settings, engine: AsyncEngine | None = None) -> Litesta
             yield
 
     https = settings.public_url.startswith("https://")
-    return Litestar(
+    app = Litestar(
         route_handlers=[healthz, *ROUTERS],
         lifespan=[lifespan],
         state=State({"https": https}),
@@ -72,3 +72,5 @@ def create_app(settings: Settings, engine: AsyncEngine | None = None) -> Litesta
         logging_config=None,
         debug=False,
     )
+    app.state["methods"] = methods_by_path(app)
+    return app

@@ -7,9 +7,11 @@ import logging
 import time
 from typing import Any, Final
 
+from litestar import Litestar
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from loyalty.kit.errors import InvalidInputError
@@ -43,8 +45,18 @@ async def set_security_headers(message: Message, scope: Scope) -> None:
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
     headers.setdefault("cache-control", "no-store")
+    if scope["type"] == ScopeType.HTTP and scope["method"] == "OPTIONS" and "allow" in headers:
+        headers["allow"] = ", ".join(scope["app"].state["methods"][_template(scope)])
     if scope["app"].state["https"]:
         headers.setdefault("strict-transport-security", "max-age=31536000")
+
+
+def methods_by_path(app: Litestar) -> dict[str, list[str]]:
+    """What each path answers to, for the Allow header of OPTIONS.
+
+    Litestar's own names only the methods of whichever handler of the path was registered first.
+    """
+    return {route.path_format: sorted(route.methods) for route in app.routes if isinstance(route, HTTPRoute)}
 
 
 class RequestLimits(ASGIMiddleware):

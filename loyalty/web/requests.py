@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
@@ -56,10 +57,13 @@ def decode_body(body: bytes, target: Any) -> Any:
     """Decode a JSON body into a msgspec type. Raises InvalidBodyError.
 
     Strict: `"100"` is no number, and a field that the type does not have is refused. The character U+0000 is refused
-    too, because PostgreSQL's text cannot hold it.
+    too, because PostgreSQL's text cannot hold it. Moments are given in UTC, whatever offset they came with: PostgreSQL
+    does not know all offsets that RFC 3339 allows, and the same moment is then the same request.
     """
     try:
         value = _decoder(target).decode(body)
+        if _holds_moments(target):
+            value = _in_utc(value, "")
         if _ESCAPED_NUL in body and (path := _find_nul(msgspec.json.decode(body), "")) is not None:
             raise InvalidBodyError(FieldError(path or "body", "contains the character U+0000, which cannot be kept"))
     except msgspec.ValidationError as error:
@@ -68,6 +72,34 @@ def decode_body(body: bytes, target: Any) -> Any:
         raise InvalidBodyError(FieldError("body", f"is not JSON: {error}")) from error
     except RecursionError as error:
         raise InvalidBodyError(FieldError("body", "is nested too deeply")) from error
+    return value
+
+
+@lru_cache(maxsize=256)
+def _holds_moments(target: Any) -> bool:
+    return b"date-time" in msgspec.json.encode(msgspec.json.schema(target))
+
+
+def utc(moment: datetime, *, field: str) -> datetime:
+    """The same moment in UTC. Raises InvalidInputError where it has no offset, or no year that can be written."""
+    if moment.tzinfo is None:
+        raise InvalidInputError("needs an offset, such as Z or +08:00", field=field)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidInputError("is beyond the years 1 to 9999", field=field) from error
+
+
+def _in_utc(value: Any, path: str) -> Any:
+    if isinstance(value, datetime):
+        return utc(value, field=path)
+    if isinstance(value, list):
+        return [_in_utc(member, f"{path}[{index}]") for index, member in enumerate(value)]
+    if isinstance(value, msgspec.Struct):
+        fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        prefix = f"{path}." if path else ""
+        changed = {name: _in_utc(member, prefix + name) for name, member in fields.items()}
+        return msgspec.structs.replace(value, **changed)
     return value
 
 

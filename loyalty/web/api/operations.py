@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 
@@ -137,12 +138,24 @@ class Require:
     def __init__(self, scope: Scope | None) -> None:
         self.scope: Final = scope
 
-    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
-        """Recognise the caller. Raises AuthenticationError and PermissionDeniedError."""
+    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+        """Recognise the caller. Raises AuthenticationError, PermissionDeniedError, InvalidInputError (the query)."""
         caller = await services_of(connection).callers.recognise(connection.headers.get("authorization"))
         if self.scope is not None:
             caller.demand(self.scope)
         connection.state["caller"] = caller
+        unknown = sorted(connection.query_params.keys() - _query_names(handler))
+        if unknown:
+            raise InvalidInputError("is not a parameter of this request", field=unknown[0][:100] or "query")
+
+
+@lru_cache(maxsize=512)
+def _query_names(handler: BaseRouteHandler) -> frozenset[str]:
+    """The parameters that an operation reads from the query."""
+    definitions = {name: field.kwarg_definition for name, field in handler.parsed_fn_signature.parameters.items()}
+    return frozenset(
+        definition.name or name for name, definition in definitions.items() if isinstance(definition, QueryParameter)
+    )
 
 
 async def provide_caller(request: Request[Any, Any, Any]) -> Caller:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from loyalty.channels.orders import Cancellation, Order, OrderLine, OrderResult, Refund, RefundLine, RefundResult
+from loyalty.channels.orders.reading import (
+    ORDER_PREFIX,
+    REFUND_PREFIX,
+    EarningDetail,
+    LineDetail,
+    OrderDetail,
+    Purchase,
+    RefundDetail,
+    RefundedLine,
+)
 from loyalty.kit.ids import public_id
 from loyalty.members.identifiers import Identity
 from loyalty.members.member import MEMBER_PREFIX
@@ -14,9 +25,6 @@ from loyalty.web.api.members_schemas import IdentityRequest, read_identity
 from loyalty.web.api.operations import ChannelCode, Currency, MemberReference, Moment, tell
 from loyalty.web.api.people import member_uuid
 from loyalty.web.api.redemptions_schemas import REDEMPTION_PREFIX
-
-ORDER_PREFIX = "ord"
-REFUND_PREFIX = "ref"
 
 Number = Annotated[
     str, Meta(min_length=1, max_length=100, description="Your own number for it, for ever.", examples=["536381"])
@@ -113,6 +121,62 @@ class OrderAnswer(Struct, frozen=True, kw_only=True):
     refunds: list[RefundAnswer]
 
 
+class BookedRefundAnswer(Struct, frozen=True, kw_only=True):
+    """A refund or cancellation that was booked against the order."""
+
+    id: str
+    kind: Literal["refund", "cancellation"]
+    external_id: str
+    refunded_at: datetime
+    amount_minor: int
+    lines: list[RefundedLine]
+    taken_back: dict[str, int]
+    given_back: dict[str, int]
+
+
+class BookedOrderAnswer(Struct, frozen=True, kw_only=True):
+    """An order with all about it. `policy_version` is the earn policy that it is pinned to."""
+
+    id: str
+    member_id: str
+    channel: str
+    external_id: str
+    receipt_number: str
+    placed_at: datetime
+    currency: str
+    total_minor: int
+    discount_minor: int
+    refunded_minor: int
+    tier_code: str | None
+    policy_version: int
+    lines: list[LineDetail]
+    earnings: list[EarningDetail]
+    refunds: list[BookedRefundAnswer]
+
+
+class PurchaseAnswer(Struct, frozen=True, kw_only=True):
+    """A line of a member's history: an order, or a cancellation whose order the channel did not name."""
+
+    kind: Literal["order", "cancellation"]
+    id: str
+    member_id: str
+    channel: str
+    external_id: str
+    at: datetime
+    currency: str
+    amount_minor: int
+    refunded_minor: int
+    earned: dict[str, int]
+    taken_back: dict[str, int]
+
+
+class Purchases(Struct, frozen=True, kw_only=True):
+    """A page of purchases, newest first."""
+
+    data: list[PurchaseAnswer]
+    next_cursor: str | None
+
+
 def read_order(request: OrderRequest, channel_code: str) -> Order:
     """The order of a request. Raises InvalidInputError naming the field."""
     return tell(
@@ -164,4 +228,29 @@ def order_answer(result: OrderResult) -> OrderAnswer:
         id=public_id(ORDER_PREFIX, result.order_id) if result.order_id else None,
         member_id=public_id(MEMBER_PREFIX, result.member_id) if result.member_id else None,
         refunds=[refund_answer(refund) for refund in result.refunds],
+    )
+
+
+def purchase_answer(purchase: Purchase) -> PurchaseAnswer:
+    """A line of a history as it is told."""
+    return tell(PurchaseAnswer, purchase, id=purchase.public_id, member_id=public_id(MEMBER_PREFIX, purchase.member_id))
+
+
+def booked_order_answer(order: OrderDetail) -> BookedOrderAnswer:
+    """An order with all about it, as it is told."""
+    return tell(
+        BookedOrderAnswer,
+        order,
+        id=public_id(ORDER_PREFIX, order.id),
+        member_id=public_id(MEMBER_PREFIX, order.member_id),
+        refunds=[_booked_refund(refund) for refund in order.refunds],
+    )
+
+
+def _booked_refund(refund: RefundDetail) -> BookedRefundAnswer:
+    return tell(
+        BookedRefundAnswer,
+        refund,
+        id=public_id(REFUND_PREFIX, refund.id),
+        given_back={public_id(REDEMPTION_PREFIX, each): points for each, points in refund.given_back.items()},
     )

@@ -30,6 +30,7 @@ from loyalty.web.api.operations import (
 )
 from loyalty.web.api.people import MemberId, posting_member, reading_member, writing_member
 from loyalty.web.idempotency import HEADER, answer, ledger_key
+from loyalty.web.requests import utc
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
 
@@ -148,8 +149,7 @@ async def get_balance_as_of(
     ] = "now",
 ) -> shapes.PositionAnswer:
     """The balance as it was, as known then or as known now."""
-    if moment.tzinfo is None:
-        raise InvalidInputError("needs an offset, such as Z or +08:00", field="moment")
+    moment = utc(moment, field="moment")
     async with services.transaction() as connection:
         member = await reading_member(connection, caller, member_id)
         found = await reading.as_of(connection, member_id=member.id, unit=unit, moment=moment, known=known)
