@@ -46,6 +46,33 @@ async def test_somebody_elses_item_says_how_often_and_since_when(
     assert re.search(r"scanned once before, on \d+.\w+.\d{4}, \d\d:\d\d", other_browser.words)
 
 
+async def test_scanning_twice_does_not_make_somebody_elses_item_genuine(
+    browser: Browser, other_browser: Browser, items: Items
+) -> None:
+    path = await items.path()
+    await browser.get(path)
+    await other_browser.get(path)
+
+    await other_browser.get(path)
+
+    assert other_browser.heading == "You have scanned this before"
+    assert "the first scan of all was on" in other_browser.words
+    assert "verdict--info" in other_browser.text
+
+
+async def test_whoever_claimed_an_item_is_told_it_is_genuine_though_others_scanned_it_first(
+    browser: Browser, other_browser: Browser, items: Items, phone_number: str
+) -> None:
+    path = await items.path()
+    await other_browser.get(path)
+    await browser.join(phone_number, item=path)
+    await browser.send(f"{path}/claim")
+
+    await browser.get(path)
+
+    assert browser.heading == "Genuine, and known to you"
+
+
 @pytest.mark.parametrize("spell", [str.lower, lambda serial: serial.replace("0", "o").replace("1", "l")])
 async def test_a_serial_is_read_in_any_spelling(browser: Browser, items: Items, spell: object) -> None:
     serial = items.serial(await items.mint())
@@ -203,7 +230,7 @@ async def test_every_verdict_fills_in_its_sentence(items: Items, brand: Programm
             yours_since=moment,
         )
         view = view_verdict(verdict, Formats("en", brand.zone))
-        said = Translator("en")(f"item.verdict.{kind}.say", **view.values)
+        said = Translator("en")(f"item.verdict.{view.words}.say", **view.values)
         assert "{" not in said
         if kind == "seen_before":
             assert (
