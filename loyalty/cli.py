@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, _Place]] = {
     "ledger": _Place("loyalty.commands.ledger", "ledger", "Verify, rebuild and sweep the books."),
     "db": _Place("loyalty.commands.database", "database", "The embedded database."),
     "serve": _Place("loyalty.commands.serving", "serve", "Answer on the web."),
+    "jobs": _Place("loyalty.commands.serving", "jobs", "Do what time brings: expiry, reviews, housekeeping."),
     "api-key": _Place("loyalty.commands.access", "api_key", "Keys for the programs of a channel."),
     "staff": _Place("loyalty.commands.access", "staff", "People who may sign in."),
 }
@@ -68,3 +69,7 @@ def cli() -> None:
 def main() -> NoReturn:
     """The console script. Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 stopped."""
     sys.exit(cli.main(prog_name="tallystar"))
+
+
+if __name__ == "__main__":
+    main()

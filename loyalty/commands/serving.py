@@ -1,33 +1,73 @@
-"""The web: `tallystar serve`."""
+"""The web and the work that happens by itself: `tallystar serve`, `tallystar jobs`."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import click
 import uvicorn
 
+from loyalty.jobs.worker import work
 from loyalty.runtime import open_database
 from loyalty.settings import Settings
+
+PATIENCE_SECONDS: Final = 10
+"""How long a stopping server waits for the jobs under way."""
 
 
 @click.command()
 @click.option("--host", help="The address to listen on. [TALLYSTAR_HOST, default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(1, 65535), help="[TALLYSTAR_PORT, default: 8420]")
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes. [TALLYSTAR_WORKERS, default: 1]")
-def serve(host: str | None, port: int | None, workers: int | None) -> None:
+@click.option("--jobs/--no-jobs", default=True, help="Work on jobs too, in a process beside. [default: jobs]")
+def serve(*, host: str | None, port: int | None, workers: int | None, jobs: bool) -> None:
     """Answer on the web until Ctrl-C: the API, the pages, the till and the console."""
     settings = Settings.from_environment()
     # Held here as well as by each worker, so that the database outlives a worker that is replaced.
-    with open_database(settings):
+    with open_database(settings), jobs_beside(wanted=jobs):
         click.echo(f"Tallystar answers at {settings.public_url}")
-        uvicorn.run(
-            "loyalty.asgi:application",
-            factory=True,
-            host=host or settings.host,
-            port=port or settings.port,
-            workers=workers or settings.workers,
-            loop="auto" if sys.platform == "win32" else "uvloop",
-            http="httptools",
-            access_log=False,  # the application writes its own, without what must not be in a log
-        )
+        serve_web(host=host or settings.host, port=port or settings.port, workers=workers or settings.workers)
+
+
+def serve_web(*, host: str, port: int, workers: int) -> None:
+    """Run web processes until they are stopped."""
+    uvicorn.run(
+        "loyalty.asgi:application",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        loop="auto" if sys.platform == "win32" else "uvloop",
+        http="httptools",
+        access_log=False,  # the application writes its own, without what must not be in a log
+    )
+
+
+@contextmanager
+def jobs_beside(*, wanted: bool = True) -> Iterator[None]:
+    """A jobs process of this command's own, ended with it; it has this process's environment."""
+    if not wanted:
+        yield
+        return
+    command = [sys.executable, "-m", "loyalty.cli", "jobs"]
+    with subprocess.Popen(command, env=os.environ, start_new_session=True) as process:  # noqa: S603  (our own command)
+        try:
+            yield
+        finally:
+            process.terminate()
+            try:
+                process.wait(PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@click.command()
+def jobs() -> None:
+    """Do what time brings, until Ctrl-C: expire points, free holds, review tiers, keep house."""
+    asyncio.run(work(Settings.from_environment()))

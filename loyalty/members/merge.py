@@ -2,7 +2,7 @@
 
 Nothing is deleted. The survivor gets the absorbed member's identities, the profile fields it lacks, and in the ledger
 every lot, pending point and debt; consents and history are read over both ids (`member.person_ids`). The absorbed
-member stays as a row that leads to the survivor. Tiers are re-evaluated by the caller, who knows them.
+member stays as a row that leads to the survivor. What both did counts for the survivor's tiers, at once.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import posting
+from loyalty.kit.clock import utc_now
 from loyalty.kit.crypto import Keyring
 from loyalty.kit.errors import (
     ConflictError,
@@ -31,6 +32,7 @@ from loyalty.members.directory import move_identities
 from loyalty.members.member import Member, get_member
 from loyalty.members.profile import FieldValue, fill_profiles, read_fields
 from loyalty.members.tables import member_merge_table, member_table
+from tiers.merging import move_activity, return_activity
 
 MERGE_PREFIX: Final = "mrg"
 _MOST_TEXT: Final = 200
@@ -116,6 +118,9 @@ async def merge(
         key=source,
         source=source,
     )
+    await move_activity(
+        connection, programme_id=programme_id, survivor_id=survivor.id, absorbed_id=absorbed.id, moment=utc_now()
+    )
     moved = await move_identities(connection, keyring, from_member_id=absorbed.id, to_member_id=survivor.id)
     fields = (await read_fields(connection, keyring, [absorbed.id]))[absorbed.id]
     missing = [FieldValue(member_id=survivor.id, field=field, value=value) for field, value in fields.items()]
@@ -165,6 +170,13 @@ async def unmerge(
         moved_by=_source(merge_id),
         key=f"un{_source(merge_id)}",
         source=f"un{_source(merge_id)}",
+    )
+    await return_activity(
+        connection,
+        programme_id=programme_id,
+        survivor_id=trail.survivor_id,
+        absorbed_id=trail.absorbed_id,
+        moment=utc_now(),
     )
     await move_identities(
         connection,

@@ -1,4 +1,4 @@
-"""People in batches: registered, counted, and their tiers brought along where two turn out to be one."""
+"""People in batches: registered, and counted where a record told something new."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.kit.clock import utc_now
 from loyalty.kit.crypto import Keyring
 from loyalty.kit.errors import DomainError
 from loyalty.kit.programme import Channel
 from loyalty.members.directory import find_holders
 from loyalty.members.identifiers import identity_key
 from loyalty.members.identity import Record, Registration, register_many
-from loyalty.members.merge import list_merges
-from tiers.merging import move_activity
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,22 +37,6 @@ async def register_people(
         if isinstance(outcome, DomainError):
             people.append(outcome)
             continue
-        await _merge_tiers(connection, channel, outcome)
         people.append(Person(registration=outcome, news=not own_keys <= known))
         known |= own_keys
     return people
-
-
-async def _merge_tiers(connection: AsyncConnection, channel: Channel, registration: Registration) -> None:
-    """What the absorbed members did counts for the one that they were merged into."""
-    if not registration.merge_ids:
-        return
-    for merge in await list_merges(connection, member_id=registration.member.id):
-        if merge.id in registration.merge_ids:
-            await move_activity(
-                connection,
-                programme_id=channel.programme_id,
-                survivor_id=merge.survivor_id,
-                absorbed_id=merge.absorbed_id,
-                moment=utc_now(),
-            )
