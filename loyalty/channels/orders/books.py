@@ -199,7 +199,7 @@ async def load_order(connection: AsyncConnection, *, member_id: UUID, order_id: 
 async def _unnamed(connection: AsyncConnection, member_id: UUID, order_id: UUID) -> tuple[int, bool]:
     """What was refunded without naming lines, and whether the order was cancelled."""
     columns = refund_table.c
-    by_amount = case((columns.by_amount & (columns.kind == "refund"), columns.amount_minor), else_=0)
+    by_amount = case((columns.by_amount, columns.amount_minor), else_=0)
     row = (
         await connection.execute(
             select(func.coalesce(func.sum(by_amount), 0), func.bool_or(columns.kind == "cancellation")).where(

@@ -123,3 +123,12 @@ async def test_python_and_sql_match_the_same_rows(
 
     matches = matcher(rule, WORDS)
     assert list(found) == [number for number, row in enumerate(rows) if matches(row)]
+
+
+async def test_prefixes_with_the_characters_of_patterns_mean_themselves(connection: AsyncConnection) -> None:
+    await connection.run_sync(ROWS.create, checkfirst=True)
+    await connection.execute(ROWS.delete())
+    await connection.execute(ROWS.insert(), [{"number": number, "city": city} for number, city in enumerate(CITIES)])
+    for prefix in CITIES:
+        found = await connection.scalars(select(ROWS.c.city).where(to_sql(StartsWith("city", prefix), WORDS, COLUMNS)))
+        assert sorted(found) == sorted(city for city in CITIES if city.startswith(prefix))

@@ -13,6 +13,7 @@ from ledger import audit, reading
 from ledger.units import Unit, define_unit
 from loyalty.campaigns.earning import EarnRule, PerAmount
 from loyalty.channels.orders import (
+    OrderResult,
     RefundExceedsOrderError,
     RefundLine,
     RefundResult,
@@ -75,12 +76,14 @@ async def test_what_was_spent_goes_back_before_what_was_earned_is_taken(shop: Sh
     await shop.redeem(100, "1001")
     await shop.order("1001", line(1, 7_000))
     await shop.redeem(70, "1002")  # what this order earned is gone
+    await shop.give(20, expires_at=AUTUMN)
 
     await shop.refund("R1", "1001", 7_000)
 
-    # The 100 points are back; the 70 were taken out of them, because none of the order's own were left.
-    assert await shop.lots() == [(30, SPRING), (0, None)]
-    assert await shop.balance() == (30, 0)
+    # The 100 points are back, and the 70 were taken from them, because they expire first and none of the order's are
+    # left. The other way round, the gift would have gone, and a debt would have been made and repaid.
+    assert await shop.lots() == [(30, SPRING), (0, None), (20, AUTUMN)]
+    assert await shop.balance() == (50, 0)
 
 
 async def test_points_that_the_member_no_longer_has_become_debt(shop: Shop) -> None:
@@ -265,6 +268,48 @@ async def test_a_unit_that_forgives_shortfalls_leaves_no_debt(shop: Shop, connec
     await shop.redeem(50, "1002")
     await shop.refund("R1", "1001", 7_000)
     assert await shop.balance() == (0, 0)
+
+
+class Two:
+    """Two transactions of one shop at the same time: the second begins while the first is not committed."""
+
+    def __init__(self, engine: AsyncEngine, shop: Shop) -> None:
+        self.engine, self.shop = engine, shop
+
+    def at(self, connection: AsyncConnection) -> Shop:
+        return Shop(connection, self.shop.keyring, self.shop.programme, self.shop.channel, self.shop.member_id)
+
+    async def order(self) -> OrderResult:
+        async with transaction(self.engine) as connection:
+            return await self.at(connection).order("1001", line(1, 7_000))
+
+    async def refund(self) -> RefundResult:
+        async with transaction(self.engine) as connection:
+            return await self.at(connection).refund("R1", "1001", 1_000)
+
+
+@pytest.fixture
+async def two(committed_engine: AsyncEngine, keyring: Keyring) -> Two:
+    async with transaction(committed_engine) as connection:
+        return Two(committed_engine, await open_shop(connection, keyring))
+
+
+async def test_an_order_waits_for_the_refund_that_is_just_being_kept_for_it(two: Two) -> None:
+    async with transaction(two.engine) as connection:
+        assert (await two.at(connection).refund("R1", "1001", 1_000)).state == "waiting"
+        order = asyncio.create_task(two.order())
+        await asyncio.sleep(0.2)
+        assert not order.done()
+    assert [refund.state for refund in (await order).refunds] == ["booked"]
+
+
+async def test_a_refund_waits_for_the_order_that_is_just_being_booked(two: Two) -> None:
+    async with transaction(two.engine) as connection:
+        await two.at(connection).order("1001", line(1, 7_000))
+        refund = asyncio.create_task(two.refund())
+        await asyncio.sleep(0.2)
+        assert not refund.done()
+    assert (await refund).state == "booked"
 
 
 async def test_an_order_and_its_refunds_at_once_end_in_the_same_books(
