@@ -104,6 +104,13 @@ def fresh_database_url(server_url: str, template: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def module_database_url(server_url: str, template: str) -> Iterator[str]:
+    """A migrated database for this module's tests, for those that commit what other tests must not meet."""
+    with _clone(server_url, template) as url:
+        yield url
+
+
 @pytest.fixture
 async def committed_engine(fresh_database_url: str) -> AsyncIterator[AsyncEngine]:
     """An engine on a database for this test alone: commit, and use several connections at once."""

@@ -59,9 +59,9 @@ async def _populate(settings: Settings) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def headers(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def headers(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What a request carries. The application opens its own engine: schemathesis calls it from its own event loop."""
-    chosen = Settings(home=tmp_path_factory.mktemp("home"), database_url=database_url)
+    chosen = Settings(home=tmp_path_factory.mktemp("home"), database_url=module_database_url)
     KNOWN.update(asyncio.run(_populate(chosen)))
     RELAY.application = create_app(chosen)
     yield {"Authorization": f"Bearer {KNOWN['token']}"}
