@@ -17,6 +17,8 @@ import msgspec
 import psycopg
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import ParameterKwarg
 from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -117,16 +119,19 @@ _MISSING: Final = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'"
 _FAULTS: Final = (DBAPIError, psycopg.Error)
 
 
-def problem_of(error: Exception) -> Problem:
-    """What went wrong, as it may be told. Says nothing of our own insides."""
-    refusal = _refusal(error)
+def problem_of(error: Exception, *, names: Mapping[str, str] | None = None) -> Problem:
+    """What went wrong, as it may be told. Says nothing of our own insides.
+
+    `names` are what a handler's parameters are called on the wire, where that differs.
+    """
+    refusal = _refusal(error, names or {})
     if refusal is not None:
         return Problem(
             type=f"/problems/{refusal.type}",
             title=refusal.title,
             status=refusal.status,
             detail=refusal.detail,
-            errors=[FieldFault(each["field"], each["reason"]) for each in _errors(error, refusal)],
+            errors=[FieldFault(each["field"], each["reason"]) for each in refusal.errors],
             members=refusal.members,
         )
     if isinstance(error, HTTPException):
@@ -144,27 +149,36 @@ def problem_of(error: Exception) -> Problem:
     )
 
 
-def _errors(error: Exception, refusal: DomainError) -> list[FieldError]:
-    return _parameter_faults(error) if isinstance(error, ValidationException) else refusal.errors
+class _InvalidParametersError(InvalidInputError):
+    """Query, path or header parameters that Litestar refused."""
+
+    def __init__(self, faults: list[FieldError]) -> None:
+        detail = "; ".join(f"{each['field']}: {each['reason']}" for each in faults)
+        super().__init__(detail or "a parameter is missing or not valid")
+        self._faults = faults
+
+    @property
+    def errors(self) -> list[FieldError]:
+        """Each parameter at fault."""
+        return self._faults
 
 
-def _parameter_faults(error: ValidationException) -> list[FieldError]:
-    """The query, path and header parameters that Litestar refused."""
+def _parameter_faults(error: ValidationException, names: Mapping[str, str]) -> list[FieldError]:
     if missing := _MISSING.search(error.detail):
         return [FieldError(missing["name"], "is required")]
     messages: list[Mapping[str, str]] = error.extra if isinstance(error.extra, list) else []
-    faults = [(message, fault(message.get("message", "is not valid"))) for message in messages]
-    return [FieldError(message.get("key") or found["field"], found["reason"]) for message, found in faults]
+    faults = [(message.get("key"), fault(message.get("message", "is not valid"))) for message in messages]
+    return [FieldError(names.get(key, key) if key else found["field"], found["reason"]) for key, found in faults]
 
 
-def _refusal(error: Exception) -> DomainError | None:
+def _refusal(error: Exception, names: Mapping[str, str]) -> DomainError | None:
     """The error as one of our own; None where it is a fault of ours, whose text may tell of our insides."""
     if isinstance(error, DomainError):
         known = _database_refusal(error.__cause__) if isinstance(error.__cause__, _FAULTS) else None
         error = known or error
         return error if error.status < _OUR_FAULT or isinstance(error, UnavailableError) else None
     if isinstance(error, HTTPException):
-        return _http_refusal(error)
+        return _http_refusal(error, names)
     if isinstance(error, PoolTimeoutError):
         return UnavailableError("all database connections are busy; repeat the request in a moment")
     if isinstance(error, _FAULTS):
@@ -174,11 +188,9 @@ def _refusal(error: Exception) -> DomainError | None:
     return None
 
 
-def _http_refusal(error: HTTPException) -> DomainError | None:
+def _http_refusal(error: HTTPException, names: Mapping[str, str]) -> DomainError | None:
     if isinstance(error, ValidationException):
-        faults = _parameter_faults(error)
-        detail = "; ".join(f"{each['field']}: {each['reason']}" for each in faults)
-        return InvalidInputError(detail or "a parameter is missing or not valid")
+        return _InvalidParametersError(_parameter_faults(error, names))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         return MethodNotAllowedError("the Allow header lists the methods that this address knows")
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -211,7 +223,7 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
 
 def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Answer an exception: problem+json for programs, a page for people. Logs what is our own fault."""
-    problem = problem_of(error)
+    problem = problem_of(error, names=_wire_names(request))
     # Neither headers, nor query, nor body are logged: they hold phone numbers and keys.
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         logger.warning("%s %s: %s (%s)", request.method, request.scope["path"], problem.detail, type(error).__name__)
@@ -230,6 +242,18 @@ def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Respo
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE or problem.type == f"/problems/{BusyError.type}":
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
+
+
+def _wire_names(request: Request[Any, Any, Any]) -> dict[str, str]:
+    handler = request.scope.get("route_handler")
+    if not isinstance(handler, HTTPRouteHandler):
+        return {}
+    definitions = {name: field.kwarg_definition for name, field in handler.parsed_fn_signature.parameters.items()}
+    return {
+        name: definition.name
+        for name, definition in definitions.items()
+        if isinstance(definition, ParameterKwarg) and definition.name
+    }
 
 
 EXCEPTION_HANDLERS: Final[ExceptionHandlersMap] = {

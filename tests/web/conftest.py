@@ -18,7 +18,7 @@ from loyalty.kit.programme import Channel, Programme, get_channel
 from loyalty.settings import Settings
 from loyalty.web.app import create_app
 from loyalty.web.security.api_keys import SCOPES, Scope, create_api_key
-from tests.factories import make_programme
+from tests.factories import make_brand, make_programme
 
 
 @pytest.fixture(scope="session")
@@ -64,12 +64,26 @@ async def committed_programme(engine: AsyncEngine) -> Programme:
 
 
 @pytest.fixture
-async def store(engine: AsyncEngine, committed_programme: Programme) -> Channel:
+async def brand(engine: AsyncEngine) -> Programme:
+    """A programme that is ready for business; see `make_brand`."""
     async with transaction(engine) as connection:
-        return await get_channel(connection, committed_programme.id, "store-1")
+        return await make_brand(connection)
 
 
-@dataclass
+@pytest.fixture
+async def brand_api(client: httpx.AsyncClient, engine: AsyncEngine, brand: Programme) -> Api:
+    """The API with a key that may do everything in that programme."""
+    return await make_api(client, engine, brand)
+
+
+@pytest.fixture
+async def brand_store(engine: AsyncEngine, brand: Programme) -> Channel:
+    """That programme's store."""
+    async with transaction(engine) as connection:
+        return await get_channel(connection, brand.id, "store-1")
+
+
+@dataclass(frozen=True)
 class Api:
     """The API as a client of it sees it: JSON in and out, a key in the header, a new idempotency key a request."""
 
@@ -86,6 +100,16 @@ class Api:
 
     async def put(self, path: str, body: Any) -> httpx.Response:
         return await self.client.put(f"/v1{path}", json=body, headers=self._headers(None))
+
+    async def patch(self, path: str, body: Any) -> httpx.Response:
+        return await self.client.patch(f"/v1{path}", json=body, headers=self._headers(None))
+
+    async def register(self, phone: str) -> str:
+        """A member by phone; answers the id."""
+        body = {"channel": "online", "identities": [{"kind": "phone", "value": phone}]}
+        answered = await self.post("/members", body)
+        assert answered.status_code == 201, answered.text
+        return str(answered.json()["member"]["id"])
 
     def _headers(self, key: str | None) -> dict[str, str]:
         sent = {"Authorization": f"Bearer {self.token}", **self.headers}
