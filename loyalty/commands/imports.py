@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -145,7 +146,21 @@ def _import(
             tally.seconds = round(time.monotonic() - started_at, 3)
             return tally
 
-        return run(opened)
+        with _rare_collections():
+            return run(opened)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Let Python look for reference cycles less often: rows have none, and looking cost a third of the time."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _finish(options: ImportOptions, tally: AnyTally, lines: Callable[[AnyTally], list[str]]) -> None:

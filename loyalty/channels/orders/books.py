@@ -21,6 +21,7 @@ from loyalty.channels.orders.tables import (
     refund_table,
 )
 from loyalty.kit.apportion import apportion
+from loyalty.kit.db import to_json
 from loyalty.kit.programme import Channel
 
 
@@ -87,6 +88,16 @@ class NewEarning(msgspec.Struct, frozen=True, kw_only=True):
     ledger_sequence: int
 
 
+_INSERT_ORDERS: Final = text("""
+    INSERT INTO purchase_order
+        (programme_id, channel_id, member_id, order_id, external_id, receipt_number, placed_at, currency, total_minor,
+         discount_minor, tier_code, policy_version)
+    SELECT :programme, :channel, * FROM unnest(
+        CAST(:members AS uuid[]), CAST(:orders AS uuid[]), CAST(:numbers AS text[]), CAST(:receipts AS text[]),
+        CAST(:placed AS timestamptz[]), CAST(:currencies AS text[]), CAST(:totals AS bigint[]),
+        CAST(:discounts AS bigint[]), CAST(:tiers AS text[]), CAST(:versions AS integer[])
+    )
+""")
 _INSERT_LINES: Final = text("""
     INSERT INTO order_line
         (member_id, order_id, line_number, line_id, sku, category, description, quantity, amount_minor, paid_minor)
@@ -96,6 +107,14 @@ _INSERT_LINES: Final = text("""
         CAST(:quantities AS bigint[]), CAST(:amounts AS bigint[]), CAST(:paid AS bigint[])
     )
 """)
+_INSERT_EARNINGS: Final = text("""
+    INSERT INTO order_earning (member_id, order_id, unit, points, line_points, rules, ledger_sequence)
+    SELECT * FROM jsonb_to_recordset(CAST(:earnings AS jsonb)) AS new (
+        member_id uuid, order_id uuid, unit text, points bigint, line_points bigint[], rules jsonb,
+        ledger_sequence bigint
+    )
+""")
+"""JSON, because arrays of arrays of different lengths are no array."""
 
 
 def spread_discount(order: Order) -> list[int]:
@@ -110,24 +129,21 @@ def spread_discount(order: Order) -> list[int]:
 async def insert_orders(connection: AsyncConnection, *, channel: Channel, orders: Sequence[NewOrder]) -> None:
     """Store new orders and their lines, a statement for each table however many there are."""
     await connection.execute(
-        purchase_order_table.insert(),
-        [
-            {
-                "member_id": new.member_id,
-                "order_id": new.order_id,
-                "programme_id": channel.programme_id,
-                "channel_id": channel.id,
-                "external_id": new.order.external_id,
-                "receipt_number": new.order.receipt_number or new.order.external_id,
-                "placed_at": new.order.placed_at,
-                "currency": new.order.currency,
-                "total_minor": sum(new.paid_minor),
-                "discount_minor": new.order.discount_minor,
-                "tier_code": new.tier_code,
-                "policy_version": new.policy_version,
-            }
-            for new in orders
-        ],
+        _INSERT_ORDERS,
+        {
+            "programme": channel.programme_id,
+            "channel": channel.id,
+            "members": [new.member_id for new in orders],
+            "orders": [new.order_id for new in orders],
+            "numbers": [new.order.external_id for new in orders],
+            "receipts": [new.order.receipt_number or new.order.external_id for new in orders],
+            "placed": [new.order.placed_at for new in orders],
+            "currencies": [new.order.currency for new in orders],
+            "totals": [sum(new.paid_minor) for new in orders],
+            "discounts": [new.order.discount_minor for new in orders],
+            "tiers": [new.tier_code for new in orders],
+            "versions": [new.policy_version for new in orders],
+        },
     )
     lines = [
         (new, number, line, paid_minor)
@@ -154,9 +170,7 @@ async def insert_orders(connection: AsyncConnection, *, channel: Channel, orders
 async def insert_earnings(connection: AsyncConnection, earnings: Sequence[NewEarning]) -> None:
     """Store what new orders earned."""
     if earnings:
-        await connection.execute(
-            order_earning_table.insert(), [msgspec.structs.asdict(earning) for earning in earnings]
-        )
+        await connection.execute(_INSERT_EARNINGS, {"earnings": to_json(earnings)})
 
 
 async def load_order(connection: AsyncConnection, *, member_id: UUID, order_id: UUID) -> BookedOrder:
