@@ -56,8 +56,9 @@ def pages_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="session")
-async def pages_app(pages_settings: Settings, engine: AsyncEngine) -> AsyncIterator[Litestar]:
+async def pages_app(pages_settings: Settings, engine: AsyncEngine, brand: Programme) -> AsyncIterator[Litestar]:
     """The application, started, showing `brand`."""
+    assert brand.code == pages_settings.programme
     application = create_app(pages_settings, engine)
     started, ended = asyncio.Event(), asyncio.Event()
 
