@@ -39,7 +39,7 @@ demo: $(VENV)/runtime
 	@$(BIN)/tallystar demo
 
 test: $(VENV)/dev
-	@$(BIN)/python -m pytest -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -m "not long" -n auto $(ARGS)
 
 test-long: $(VENV)/dev
 	@$(BIN)/python -m pytest -m "long" $(ARGS)
