@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import uuid4
@@ -26,10 +27,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(home=tmp_path_factory.mktemp("home"), demo=True)
 
 
-@pytest.fixture(scope="session")
-async def app(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Litestar]:
-    """The application, started; the engine is the session's."""
-    application = create_app(settings, engine)
+@asynccontextmanager
+async def serving(application: Litestar) -> AsyncIterator[Litestar]:
+    """The application, started."""
     started, ended = asyncio.Event(), asyncio.Event()
 
     async def live() -> None:
@@ -43,9 +43,18 @@ async def app(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Litestar
     await started.wait()
     if life.done():
         life.result()
-    yield application
-    ended.set()
-    await life
+    try:
+        yield application
+    finally:
+        ended.set()
+        await life
+
+
+@pytest.fixture(scope="session")
+async def app(settings: Settings, engine: AsyncEngine) -> AsyncIterator[Litestar]:
+    """The application, started; the engine is the session's."""
+    async with serving(create_app(settings, engine)) as application:
+        yield application
 
 
 @pytest.fixture
