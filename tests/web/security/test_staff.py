@@ -6,12 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.kit.db import transaction
 from loyalty.kit.errors import AuthenticationError, ConflictError, InvalidInputError, TooManyAttemptsError
 from loyalty.kit.programme import Channel, Programme
+from loyalty.web.security import staff
 from loyalty.web.security.sessions import close_session, open_session, read_session
 from loyalty.web.security.staff import (
     USERNAME_LIMIT,
@@ -29,6 +31,12 @@ SECRET = b"s" * 32
 PASSWORD = "correct horse battery"
 
 
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing is slow on purpose; how slow is not what is tested here."""
+    monkeypatch.setattr(staff, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
 @pytest.fixture
 async def clerk(engine: AsyncEngine, brand: Programme, brand_store: Channel) -> Staff:
     async with transaction(engine) as connection:
@@ -43,11 +51,11 @@ async def clerk(engine: AsyncEngine, brand: Programme, brand_store: Channel) -> 
         )
 
 
-async def _sign_in(engine: AsyncEngine, staff: Staff, password: str = PASSWORD, address: str = "10.0.0.1") -> Staff:
+async def _sign_in(engine: AsyncEngine, person: Staff, password: str = PASSWORD, address: str = "10.0.0.1") -> Staff:
     return await authenticate_staff(
         engine,
         secret=SECRET,
-        programme_id=staff.programme_id,
+        programme_id=person.programme_id,
         username=" li.na ",
         password=password,
         address=address,
