@@ -7,6 +7,7 @@ import subprocess
 import threading
 
 import click
+import msgspec
 
 from loyalty.commands.running import REFUSED, answer_json, json_option
 from loyalty.kit.embedded import EmbeddedPostgres, binaries
@@ -54,7 +55,7 @@ def status(*, as_json: bool) -> None:
     """Say whether the embedded database runs; exit code 1 where it does not. Starts nothing."""
     found = _embedded().status()
     if as_json:
-        answer_json(found)
+        answer_json({**msgspec.structs.asdict(found), "data": str(found.data), "log": str(found.log)})
     else:
         click.echo(f"{found.state}{f', process {found.pid}' if found.pid else ''}{', in use' if found.used else ''}")
         click.echo(f"data {found.data}\nlog  {found.log}\n{found.url}")

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-_PLAIN_SECONDS: Final = 5.0
+PLAIN_SECONDS: Final = 5.0
 
 
 class Counter:
@@ -54,7 +54,7 @@ class Counter:
         text = f"{count:,} {self._noun}, {count / max(now - self._started_at, 0.001):,.0f} a second"
         if self._bar is not None:
             self._bar.update(self._task, description=text, completed=done)
-        elif now - self._said_at >= _PLAIN_SECONDS:
+        elif now - self._said_at >= PLAIN_SECONDS:
             share = f" ({100 * done // self._total} %)" if self._total and done is not None else ""
             self._console.print(f"{text}{share}", highlight=False)
             self._said_at = now

@@ -120,7 +120,8 @@ class Export:
 
     def _open(self, stack: ExitStack) -> io.BufferedReader:
         if self._path == STANDARD_INPUT:
-            return cast("io.BufferedReader", sys.stdin.buffer)
+            given = sys.stdin.buffer
+            return given if isinstance(given, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", given))
         try:
             raw = stack.enter_context(Path(self._path).open("rb"))  # noqa: SIM115  (the stack closes it)
         except OSError as error:
