@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -85,6 +85,12 @@ LADDERS = [
     versions=st.lists(st.sampled_from(LADDERS), min_size=1, max_size=2, unique_by=id),
     steps=st.lists(STEP, min_size=4, max_size=14),
     cut=st.integers(2, 10),
+)
+# What arrives late is judged by the version that the member was last judged by, not by the older one of its own day.
+@example(
+    versions=[ladder(PointsMetric(), LifetimeWindow(), 100, 150), LADDERS[0]],
+    steps=[(0, "points", 100, 80, 0), (0, "points", 60, 30, 0)],
+    cut=1,
 )
 async def test_a_batch_counts_as_its_activities_one_by_one(
     connection: AsyncConnection, versions: list[Ladder], steps: list[tuple[int, str, int, int, int]], cut: int
