@@ -61,9 +61,7 @@ def decode_body(body: bytes, target: Any) -> Any:
     does not know all offsets that RFC 3339 allows, and the same moment is then the same request.
     """
     try:
-        value = _decoder(target).decode(body)
-        if _holds_moments(target):
-            value = _in_utc(value, "")
+        value = _in_utc(_decoder(target).decode(body), "")
         if _ESCAPED_NUL in body and (path := _find_nul(msgspec.json.decode(body), "")) is not None:
             raise InvalidBodyError(FieldError(path or "body", "contains the character U+0000, which cannot be kept"))
     except msgspec.ValidationError as error:
@@ -73,11 +71,6 @@ def decode_body(body: bytes, target: Any) -> Any:
     except RecursionError as error:
         raise InvalidBodyError(FieldError("body", "is nested too deeply")) from error
     return value
-
-
-@lru_cache(maxsize=256)
-def _holds_moments(target: Any) -> bool:
-    return b"date-time" in msgspec.json.encode(msgspec.json.schema(target))
 
 
 def utc(moment: datetime, *, field: str) -> datetime:
@@ -91,34 +84,37 @@ def utc(moment: datetime, *, field: str) -> datetime:
 
 
 def _in_utc(value: Any, path: str) -> Any:
+    """The value with every moment in UTC; the very same value where there is none."""
     if isinstance(value, datetime):
         return utc(value, field=path)
     if isinstance(value, list):
-        return [_in_utc(member, f"{path}[{index}]") for index, member in enumerate(value)]
+        members = [_in_utc(member, f"{path}[{index}]") for index, member in enumerate(value)]
+        return members if any(new is not old for new, old in zip(members, value, strict=True)) else value
     if isinstance(value, msgspec.Struct):
-        fields = {name: getattr(value, name) for name in value.__struct_fields__}
         prefix = f"{path}." if path else ""
-        changed = {name: _in_utc(member, prefix + name) for name, member in fields.items()}
-        return msgspec.structs.replace(value, **changed)
+        fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        changed = {
+            name: new
+            for name, old in fields.items()
+            if isinstance(old, datetime | list | msgspec.Struct) and (new := _in_utc(old, prefix + name)) is not old
+        }
+        return msgspec.structs.replace(value, **changed) if changed else value
     return value
 
 
 def _find_nul(value: Any, path: str) -> str | None:
-    """The path of the first string (or key) that holds U+0000."""
+    """The path of the first string that holds U+0000, or of the object that has such a key."""
     if isinstance(value, str):
         return path if "\0" in value else None
     if isinstance(value, dict):
-        items = [(key, f"{path}.{key}" if path else key) for key in value]
-        for key, inner in items:
-            found = path if "\0" in key else _find_nul(value[key], inner)
-            if found is not None:
-                return found
+        if any("\0" in key for key in value):
+            return path
+        members = [(f"{path}.{key}" if path else key, member) for key, member in value.items()]
     elif isinstance(value, list):
-        for index, member in enumerate(value):
-            found = _find_nul(member, f"{path}[{index}]")
-            if found is not None:
-                return found
-    return None
+        members = [(f"{path}[{index}]", member) for index, member in enumerate(value)]
+    else:
+        return None
+    return next((found for inner, member in members if (found := _find_nul(member, inner)) is not None), None)
 
 
 class StrictRequest(Request[Any, Any, Any]):

@@ -104,6 +104,7 @@ async def open_services(settings: Settings, engine: AsyncEngine | None = None) -
         if engine is None:
             engine = await stack.enter_async_context(open_engine(settings))
             limit_waiting(engine)
+            engine.sync_engine.hide_parameters = True  # an unexpected error's text goes to the log
         yield Services(
             settings=settings,
             engine=engine,

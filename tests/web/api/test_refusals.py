@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.kit.db import create_engine, transaction
 from loyalty.settings import Settings
+from loyalty.web import middleware
 from loyalty.web.api.people import member_uuid
 from loyalty.web.app import create_app
 from loyalty.web.requests import MAX_BODY_BYTES
@@ -224,6 +225,19 @@ async def test_a_commit_that_fails_is_never_answered_with_success(
     again = await brand_api.post(f"/members/{member}/points/earn", body, key=key)
     assert (again.status_code, again.json()["balance"]["spendable"]) == (201, 10)
     assert (await brand_api.post("/members", registration, key=key)).json()["created"] is True
+
+
+async def test_a_request_that_takes_too_long_is_given_up(
+    brand_api: Api, app: Litestar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dawdle(_authorization: str | None) -> None:
+        await asyncio.sleep(5)
+
+    monkeypatch.setattr(middleware, "REQUEST_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(app.state["services"].callers, "recognise", dawdle)
+    answered = await brand_api.get("/programme")
+    assert_problem(answered, 503, "unavailable")
+    assert answered.headers["retry-after"]
 
 
 async def test_a_database_that_is_away_is_said_so(settings: Settings) -> None:
