@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from litestar.params import PathParameter
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.reading import find_posting
 from loyalty.kit.errors import ConflictError
 from loyalty.kit.ids import parse_public_id
-from loyalty.members.member import MEMBER_PREFIX, Member, get_member, keep_unmerged
+from loyalty.members.member import MEMBER_COLUMNS, MEMBER_PREFIX, Member, get_member, keep_unmerged, member_of_row
+from loyalty.members.tables import member_table
 from loyalty.web.security.api_keys import Caller
 
 MemberId = Annotated[
@@ -48,10 +50,22 @@ async def writing_member(
     Raises NotFoundError and MemberErasedError.
     """
     identifier = member_uuid(member_id, field=field)
+    # Nearly always the member is simply there: then reading and holding it is one statement.
+    parameters = {"member": identifier, "programme": caller.programme_id}
+    row = (await connection.execute(_HELD, parameters)).first()
+    if row is not None and row.state == "active":
+        return member_of_row(row)
     member = await keep_unmerged(connection, programme_id=caller.programme_id, member_id=identifier)
     if member.state == "erased":
         raise MemberErasedError("this member was erased", field=field)
     return member
+
+
+_HELD: Final = (
+    select(*MEMBER_COLUMNS)
+    .where(member_table.c.id == bindparam("member"), member_table.c.programme_id == bindparam("programme"))
+    .with_for_update(read=True, key_share=True)
+)
 
 
 async def posting_member(connection: AsyncConnection, caller: Caller, member_id: str, *, key: str) -> UUID:
