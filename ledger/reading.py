@@ -1,7 +1,7 @@
 """Reading one member's account: balances, lots, history, and any past moment.
 
-What time has brought but no posting has written yet is counted: points past their moment are never shown as spendable
-because a sweep is late.
+What time has brought but no posting has written yet is settled before a balance is read: points past their moment are
+never shown as spendable because a sweep is late.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from sqlalchemy import Row, and_, func, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.errors import EntryNotFoundError, HoldNotFoundError
+from ledger.posting import settle
 from ledger.tables import entry_table, hold_table, lot_table
 
 MOST_ENTRIES: Final = 200
@@ -122,55 +123,31 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _BALANCES: Final = text("""
-    SELECT a.unit, a.posted, a.pending, a.held, a.debt, a.seq,
-           coalesce(due.expired, 0)::bigint AS expired,
-           coalesce(due.pending_expired, 0)::bigint AS pending_expired,
-           coalesce(due.matured, 0)::bigint AS matured,
-           coalesce(freed.amount, 0)::bigint AS freed
-    FROM ledger.account AS a
-    CROSS JOIN LATERAL (SELECT greatest(ledger.clock(), a.last_at) AS now) AS clock
-    LEFT JOIN LATERAL (
-        SELECT sum(remaining) FILTER (WHERE NOT pending AND gone) AS expired,
-               sum(remaining) FILTER (WHERE pending AND gone) AS pending_expired,
-               sum(remaining) FILTER (WHERE pending AND NOT gone AND available_at <= clock.now) AS matured
-        FROM (
-            SELECT remaining, pending, available_at,
-                   coalesce(expires_at <= clock.now,
-                            NOT pending AND coalesce(a.idle_expires_at <= clock.now, false)) AS gone
-            FROM ledger.lot
-            WHERE member_id = a.member_id AND unit = a.unit AND open AND a.next_due <= clock.now
-        ) AS lots
-    ) AS due ON true
-    LEFT JOIN LATERAL (
-        SELECT sum(part.amount) AS amount
-        FROM ledger.hold AS h
-        CROSS JOIN LATERAL ledger.slice((h.lots, h.amounts, h.amount)::ledger.takings,
-                                        h.captured, h.amount - h.captured - h.released) AS s
-        CROSS JOIN LATERAL unnest(s.lots, s.amounts) AS part (lot_seq, amount)
-        WHERE h.member_id = a.member_id AND h.unit = a.unit AND h.state = 'open'
-            AND h.expires_at <= clock.now AND a.next_due <= clock.now
-    ) AS freed ON true
-    WHERE a.member_id = :member AND (CAST(:unit AS text) IS NULL OR a.unit = :unit)
-    ORDER BY a.unit
+    SELECT unit, posted, pending, held, debt, seq, coalesce(next_due <= ledger.clock(), false) AS due
+    FROM ledger.account
+    WHERE member_id = :member AND (CAST(:unit AS text) IS NULL OR unit = :unit)
+    ORDER BY unit
 """)
 
 
 async def balances(connection: AsyncConnection, *, member_id: UUID, unit: str | None = None) -> list[Balance]:
-    """A member's balances of every unit, or of one; empty where nothing was ever posted."""
-    rows = await connection.execute(_BALANCES, {"member": member_id, "unit": unit})
-    return [_balance(row) for row in rows]
+    """A member's balances of every unit, or of one; empty where nothing was ever posted.
 
-
-def _balance(row: Row[Any]) -> Balance:
-    repaid = min(row.debt, row.matured)
-    return Balance(
-        unit=row.unit,
-        spendable=row.posted - row.expired + row.freed + row.matured - repaid,
-        pending=row.pending - row.pending_expired - row.matured,
-        held=row.held - row.freed,
-        debt=row.debt - repaid,
-        sequence=row.seq,
-    )
+    What time has brought is written down first, so that reading and posting can never disagree about it.
+    """
+    asked = {"member": member_id, "unit": unit}
+    rows = (await connection.execute(_BALANCES, asked)).all()
+    due = [row.unit for row in rows if row.due]
+    for name in due:
+        await settle(connection, member_id=member_id, unit=name)
+    if due:
+        rows = (await connection.execute(_BALANCES, asked)).all()
+    return [
+        Balance(
+            unit=row.unit, spendable=row.posted, pending=row.pending, held=row.held, debt=row.debt, sequence=row.seq
+        )
+        for row in rows
+    ]
 
 
 async def balance(connection: AsyncConnection, *, member_id: UUID, unit: str = "points") -> Balance:

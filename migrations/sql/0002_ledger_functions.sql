@@ -328,67 +328,58 @@ BEGIN
 END
 $$;
 
--- One pending lot becomes spendable: debt is repaid from it first.
+-- One pending lot becomes spendable.
 CREATE FUNCTION ledger.mature(a ledger.account, l ledger.lot, e ledger.entry) RETURNS ledger.account
 LANGUAGE plpgsql AS $$
-DECLARE
-    v_debt bigint := least(a.debt, l.remaining);
 BEGIN
-    e.posting := coalesce(e.posting, a.seq + 1);
     e.kind := 'mature';
+    e.amount := l.remaining;
     e.debit := 'pending';
-    IF v_debt > 0 THEN
-        e.amount := v_debt;
-        e.credit := 'debt';
-        a := ledger.append(a, e, ARRAY[l.seq], ARRAY[v_debt]);
-    END IF;
-    IF l.remaining > v_debt THEN
-        e.amount := l.remaining - v_debt;
-        e.credit := 'member';
-        a := ledger.append(a, e, ARRAY[l.seq], ARRAY[e.amount]);
-    END IF;
-    UPDATE ledger.lot SET pending = false, remaining = l.remaining - v_debt, open = l.remaining > v_debt
-    WHERE member_id = a.member_id AND unit = a.unit AND seq = l.seq;
+    e.credit := 'member';
+    a := ledger.append(a, e, ARRAY[l.seq], ARRAY[l.remaining]);
+    UPDATE ledger.lot SET pending = false WHERE member_id = a.member_id AND unit = a.unit AND seq = l.seq;
+    a.next_due := least(a.next_due, l.expires_at);
     RETURN a;
 END
 $$;
 
--- Do what time has brought: free holds that ran out, make pending points spendable, expire lots. Exactly at the moment
--- counts as past it. Entries belong to `p_posting` where given; otherwise each is a posting of its own.
-CREATE FUNCTION ledger.settle(a ledger.account, p_posting bigint DEFAULT NULL) RETURNS ledger.account
+-- Nobody owes points and has some to spend: what became spendable repays first.
+CREATE FUNCTION ledger.repay(a ledger.account, p_posting bigint, p_moment timestamptz) RETURNS ledger.account
 LANGUAGE plpgsql AS $$
 DECLARE
     e ledger.entry;
-    h ledger.hold;
+    t ledger.takings;
+BEGIN
+    IF a.debt > 0 AND a.posted > 0 THEN
+        t := ledger.take(a, least(a.debt, a.posted));
+        e.posting := p_posting;
+        e.kind := 'repay';
+        e.amount := t.total;
+        e.debit := 'member';
+        e.credit := 'debt';
+        e.source := 'time';
+        e.effective_at := p_moment;
+        a := ledger.append(a, e, t.lots, t.amounts);
+    END IF;
+    RETURN a;
+END
+$$;
+
+-- Expire every open lot whose moment is not after `p_until`.
+CREATE FUNCTION ledger.expire_lots(a ledger.account, p_posting bigint, p_until timestamptz) RETURNS ledger.account
+LANGUAGE plpgsql AS $$
+DECLARE
+    e ledger.entry;
     l ledger.lot;
 BEGIN
-    IF a.next_due IS NULL OR a.next_due > a.last_at THEN
-        RETURN a;
-    END IF;
     e.posting := p_posting;
     e.source := 'time';
-    FOR h IN
-        SELECT * FROM ledger.hold
-        WHERE member_id = a.member_id AND unit = a.unit AND state = 'open' AND expires_at <= a.last_at
-        ORDER BY expires_at, hold_id
-    LOOP
-        e.effective_at := h.expires_at;
-        a := ledger.release_part(a, h, h.amount - h.captured - h.released, e, 'expired');
-    END LOOP;
-    FOR l IN
-        SELECT * FROM ledger.lot
-        WHERE member_id = a.member_id AND unit = a.unit AND open AND pending AND available_at <= a.last_at
-        ORDER BY available_at, seq
-    LOOP
-        e.effective_at := l.available_at;
-        a := ledger.mature(a, l, e);
-    END LOOP;
     e.kind := 'expire';
     e.credit := 'expired';
     FOR l IN
         SELECT * FROM ledger.lot
         WHERE member_id = a.member_id AND unit = a.unit AND open
-            AND (expires_at <= a.last_at OR (expires_at IS NULL AND a.idle_expires_at <= a.last_at AND NOT pending))
+            AND (expires_at <= p_until OR (expires_at IS NULL AND a.idle_expires_at <= p_until AND NOT pending))
         ORDER BY expires_at, seq
     LOOP
         e.amount := l.remaining;
@@ -398,10 +389,51 @@ BEGIN
         UPDATE ledger.lot SET remaining = 0, expired = expired + l.remaining, open = false, pending = false
         WHERE member_id = a.member_id AND unit = a.unit AND seq = l.seq;
     END LOOP;
+    RETURN a;
+END
+$$;
+
+-- Do what time has brought, in the order in which it came, so that a late settlement ends where a timely one would:
+-- holds that ran out free their points, pending points become spendable and repay, lots expire. Exactly at the moment
+-- counts as past it; of what falls on one moment, expiry comes first. Entries belong to `p_posting` where given;
+-- otherwise each is a posting of its own.
+CREATE FUNCTION ledger.settle(a ledger.account, p_posting bigint DEFAULT NULL) RETURNS ledger.account
+LANGUAGE plpgsql AS $$
+DECLARE
+    e ledger.entry;
+    h ledger.hold;
+    l ledger.lot;
+    v_moment timestamptz;
+BEGIN
+    IF a.next_due IS NULL OR a.next_due > a.last_at THEN
+        RETURN a;
+    END IF;
+    e.posting := p_posting;
+    e.source := 'time';
+    LOOP
+        SELECT * INTO h FROM ledger.hold
+        WHERE member_id = a.member_id AND unit = a.unit AND state = 'open' AND expires_at <= a.last_at
+        ORDER BY expires_at, hold_id LIMIT 1;
+        SELECT * INTO l FROM ledger.lot
+        WHERE member_id = a.member_id AND unit = a.unit AND open AND pending AND available_at <= a.last_at
+            AND (expires_at IS NULL OR expires_at > available_at)
+        ORDER BY available_at, seq LIMIT 1;
+        v_moment := least(h.expires_at, l.available_at);
+        a := ledger.expire_lots(a, p_posting, coalesce(v_moment, a.last_at));
+        EXIT WHEN v_moment IS NULL;
+        e.effective_at := v_moment;
+        IF h.expires_at = v_moment THEN
+            a := ledger.release_part(a, h, h.amount - h.captured - h.released, e, 'expired');
+            a := ledger.expire_lots(a, p_posting, v_moment);
+        ELSE
+            a := ledger.mature(a, l, e);
+        END IF;
+        a := ledger.repay(a, p_posting, v_moment);
+    END LOOP;
     SELECT least(
         (SELECT min(expires_at) FROM ledger.lot WHERE member_id = a.member_id AND unit = a.unit AND open),
         (SELECT min(available_at) FROM ledger.lot
-         WHERE member_id = a.member_id AND unit = a.unit AND open AND pending AND available_at < 'infinity'),
+         WHERE member_id = a.member_id AND unit = a.unit AND open AND pending AND available_at > a.last_at),
         (SELECT min(expires_at) FROM ledger.hold
          WHERE member_id = a.member_id AND unit = a.unit AND state = 'open'),
         CASE WHEN a.posted > 0 AND a.idle_expires_at > a.last_at THEN a.idle_expires_at END

@@ -108,6 +108,7 @@ BEGIN
     ELSE
         a := ledger.release_part(a, h, v_amount, e, CASE WHEN h.captured > 0 THEN 'captured' ELSE 'released' END);
         a := ledger.settle(a, v_first);
+        a := ledger.repay(a, v_first, a.last_at);
     END IF;
     PERFORM ledger.save_account(a);
     RETURN ledger.answer(a, v_first, p_hold);

@@ -291,6 +291,7 @@ BEGIN
     e.effective_at := a.last_at;
     a := ledger.touch(a, ledger.unit_of(a), a.last_at);
     a := ledger.mature(a, l, e);
+    a := ledger.repay(a, v_first, a.last_at);
     PERFORM ledger.save_account(a);
     RETURN ledger.answer(a, v_first);
 END

@@ -276,8 +276,8 @@ BEGIN
     IF a.seq >= v_first THEN
         b.idle_expires_at := greatest(a.idle_expires_at, b.idle_expires_at);
         b.next_due := least(b.next_due, CASE WHEN b.posted > 0 THEN b.idle_expires_at END);
-        a := ledger.settle(a, v_first);
-        b := ledger.settle(b, d.posting);
+        a := ledger.repay(ledger.settle(a, v_first), v_first, a.last_at);
+        b := ledger.repay(ledger.settle(b, d.posting), d.posting, b.last_at);
         PERFORM ledger.save_account(a);
         PERFORM ledger.save_account(b);
     END IF;

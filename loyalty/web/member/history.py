@@ -22,7 +22,7 @@ _BY_SOURCE: Final[Mapping[str, str]] = {"order": "purchase", "claim": "claim"}
 
 _BY_KIND: Final[Mapping[tuple[str, str, str], str]] = {
     ("mature", "pending", "member"): "available",
-    ("mature", "pending", "debt"): "debt_repaid",
+    ("repay", "member", "debt"): "debt_repaid",
     ("spend", "member", "redeemed"): "redeemed",
     ("hold", "member", "held"): "redeemed",
     ("release", "held", "member"): "redemption_undone",
