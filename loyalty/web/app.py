@@ -19,14 +19,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.settings import Settings
-from loyalty.web import api, member, pos, staff
+from loyalty.web import api, console, member, pos, staff
 from loyalty.web.middleware import AccessLog, RequestLimits, methods_by_path, set_security_headers
 from loyalty.web.problems import EXCEPTION_HANDLERS
 from loyalty.web.rendering import Pages
 from loyalty.web.requests import MAX_BODY_BYTES, StrictRequest
 from loyalty.web.state import Services, open_services, provide_services
 
-ROUTERS: Final[list[ControllerRouterHandler]] = [api.router, member.router, staff.router, pos.router]
+ROUTERS: Final[list[ControllerRouterHandler]] = [api.router, member.router, staff.router, pos.router, console.router]
 """Every audience. A new one is added here."""
 
 

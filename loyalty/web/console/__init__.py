@@ -1,0 +1,35 @@
+"""The console: what CRM and administration see of members, points, items and rules, and the little they do by hand."""
+
+from __future__ import annotations
+
+from litestar import Router
+
+from loyalty.web.console import books, codes, member, members, overview, rules
+from loyalty.web.staff.person import SignInNeededError, ask_to_sign_in
+
+router = Router(
+    path="/console",
+    route_handlers=[
+        overview.show_overview,
+        members.show_members,
+        members.find_members,
+        member.show_member,
+        member.reveal_member,
+        member.show_member_ledger,
+        member.adjust_points,
+        member.show_order,
+        member.confirm_unmerge,
+        member.undo_merge,
+        books.show_books,
+        codes.show_codes,
+        codes.mint_codes,
+        codes.move_range,
+        codes.download_press_file,
+        codes.download_labels,
+        rules.show_rules,
+        rules.show_tiers,
+        rules.show_catalogue,
+    ],
+    exception_handlers={SignInNeededError: ask_to_sign_in},
+    include_in_schema=False,
+)

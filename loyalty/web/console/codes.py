@@ -1,0 +1,239 @@
+"""Products and their item codes: mint a range, hand it to the press, put it on sale."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+from typing import Any, Final, get_args
+from uuid import UUID
+
+from litestar import Request, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Stream
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty.items.digital_link import format_link
+from loyalty.items.labels import LABELS_LIMIT, Label, label_sheet
+from loyalty.items.press import press_lines
+from loyalty.items.products import list_products
+from loyalty.items.ranges import (
+    CodeRange,
+    NextState,
+    RangePolicy,
+    RangeStateError,
+    change_range_state,
+    get_range,
+    list_ranges,
+    mint_range,
+)
+from loyalty.kit.errors import ConflictError, DomainError, InvalidInputError, NotFoundError
+from loyalty.kit.ids import parse_public_id
+from loyalty.web.console.desk import console_page, words
+from loyalty.web.i18n import Translator
+from loyalty.web.member.visitor import read_form, see_other
+from loyalty.web.security.staff_actions import record_action
+from loyalty.web.staff.person import Desk, read_manager
+from loyalty.web.state import Services
+
+_REFUSED: Final = 422
+_SHOWN: Final = 100
+_FIELDS: Final = ("gtin", "count", "print_order", "lot", "region", "expires_on", "pin")
+_PAGE: Final = "/console/codes"
+_NEXT: Final[dict[str, NextState]] = {
+    "issued": "printed",
+    "printed": "activated",
+    "activated": "shipped",
+    "shipped": "sold",
+}
+"""The step that comes next on the road of a range; a form may name any other that the range can take."""
+
+
+@get("/codes")
+async def show_codes(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[Any]:
+    """Products, ranges and the form to mint."""
+    async with services.transaction() as connection:
+        desk = await read_manager(request, services, connection)
+        return await _show(request, connection, desk)
+
+
+async def _show(
+    request: Request[Any, Any, Any],
+    connection: AsyncConnection,
+    desk: Desk,
+    *,
+    form: dict[str, str] | None = None,
+    errors: dict[str, str] | None = None,
+    notice: str | None = None,
+) -> Response[Any]:
+    programme_id = desk.programme.id
+    products = await list_products(connection, programme_id=programme_id)
+    return console_page(
+        request,
+        "console/codes.html",
+        desk,
+        section="codes",
+        status_code=_REFUSED if errors or notice else 200,
+        here=_PAGE,
+        products=products,
+        ranges=await list_ranges(connection, programme_id=programme_id, limit=_SHOWN),
+        names={product.gtin: product.names for product in products},
+        next_state=_NEXT,
+        may_mint=desk.staff.may("admin"),
+        labels_limit=LABELS_LIMIT,
+        form=form or dict.fromkeys(_FIELDS, ""),
+        errors=errors or {},
+        notice=notice,
+    )
+
+
+@post("/codes/mint", status_code=303)
+async def mint_codes(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[Any]:
+    """Mint a range. What was typed wrong is shown at its field, and nothing is minted."""
+    form = await read_form(request, *_FIELDS)
+    try:
+        async with services.transaction() as connection:
+            desk = await read_manager(request, services, connection, role="admin")
+            minted = await mint_range(
+                connection,
+                services.item_keys,
+                programme_id=desk.programme.id,
+                gtin=form["gtin"],
+                count=_count(form["count"]),
+                print_order=form["print_order"],
+                lot=form["lot"] or None,
+                region=form["region"] or None,
+                expires_on=_day(form["expires_on"]),
+                policy=RangePolicy(pin_required=form["pin"] == "yes"),
+                actor=desk.staff.username,
+            )
+    except (InvalidInputError, ConflictError, NotFoundError) as error:
+        async with services.transaction() as connection:
+            t, _ = words(request, desk)
+            errors = {_field(error): _say(t, error)}
+            return await _show(request, connection, desk, form=form, errors=errors)
+    return see_other(f"{_PAGE}#{minted.public_id}")
+
+
+def _count(text: str) -> int:
+    digits = text.replace(",", "").replace(" ", "")
+    if not (digits.isascii() and digits.isdecimal()):
+        raise InvalidInputError("a whole number is needed", field="count")
+    return int(digits[:_COUNT_DIGITS])
+
+
+_COUNT_DIGITS: Final = 12
+
+
+def _day(text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInputError("a day is written like 2027-09-30", field="expires_on") from error
+
+
+def _field(error: DomainError) -> str:
+    return error.field if error.field in _FIELDS else "count"
+
+
+def _say(t: Translator, error: DomainError) -> str:
+    if isinstance(error, ConflictError):
+        return t("console.mint.exhausted")
+    return t(f"console.mint.{_field(error)}_invalid")
+
+
+@post("/codes/{range_id:str}/state", status_code=303)
+async def move_range(
+    request: Request[Any, Any, Any], services: NamedDependency[Services], range_id: FromPath[str]
+) -> Response[Any]:
+    """Move a range to a state of its road."""
+    wanted = (await read_form(request, "state"))["state"]
+    state = next((each for each in get_args(NextState) if each == wanted), None)
+    async with services.transaction() as connection:
+        desk = await read_manager(request, services, connection, role="admin")
+    try:
+        if state is not None:
+            async with services.transaction() as connection:
+                await change_range_state(
+                    connection,
+                    programme_id=desk.programme.id,
+                    range_id=_range_uuid(range_id),
+                    state=state,
+                    actor=desk.staff.username,
+                )
+    except RangeStateError:
+        async with services.transaction() as connection:
+            t, _ = words(request, desk)
+            return await _show(request, connection, desk, notice=t("console.codes.wrong_state"))
+    return see_other(f"{_PAGE}#{range_id}")
+
+
+def _range_uuid(text: str) -> UUID:
+    return parse_public_id("rng", text, field="range")
+
+
+@post("/codes/{range_id:str}/press.csv", status_code=200)
+async def download_press_file(
+    request: Request[Any, Any, Any], services: NamedDependency[Services], range_id: FromPath[str]
+) -> Response[Any]:
+    """The file for the press. Whoever has it can print these codes, so who took it is written down."""
+    pins = (await read_form(request, "pins"))["pins"] == "yes"
+    found = await _hand_out(request, services, range_id)
+    lines = press_lines(
+        services.item_keys,
+        gtin=found.gtin,
+        kid=found.kid,
+        lo=found.lo,
+        hi=found.hi,
+        base_url=services.settings.public_url,
+        lot=found.lot,
+        pins=pins,
+    )
+    return Stream(lines, media_type="text/csv", headers=_attachment(found, "csv"))
+
+
+@post("/codes/{range_id:str}/labels.pdf", status_code=200)
+async def download_labels(
+    request: Request[Any, Any, Any], services: NamedDependency[Services], range_id: FromPath[str]
+) -> Response[Any]:
+    """Labels of a small range as a PDF of A4 sheets; of a larger one, those of its first codes."""
+    found = await _hand_out(request, services, range_id)
+    pdf = await asyncio.to_thread(_draw_labels, services, found)
+    return Response(pdf, media_type="application/pdf", headers=_attachment(found, "pdf"))
+
+
+async def _hand_out(request: Request[Any, Any, Any], services: Services, range_id: str) -> CodeRange:
+    async with services.transaction() as connection:
+        desk = await read_manager(request, services, connection, role="admin")
+        found = await get_range(connection, programme_id=desk.programme.id, range_id=_range_uuid(range_id))
+        await record_action(
+            connection,
+            programme_id=desk.programme.id,
+            staff_id=desk.staff.id,
+            action="download-codes",
+            subject_id=found.id,
+        )
+    return found
+
+
+def _draw_labels(services: Services, found: CodeRange) -> bytes:
+    keys = services.item_keys.for_product(found.gtin, found.kid)
+    serials = [keys.mint(index) for index in range(found.lo, min(found.hi, found.lo + LABELS_LIMIT - 1) + 1)]
+    labels = [
+        Label(
+            url=format_link(services.settings.public_url, gtin=found.gtin, serial=serial),
+            gtin=found.gtin,
+            serial=serial,
+        )
+        for serial in serials
+    ]
+    return label_sheet(labels, title=found.print_order)
+
+
+def _attachment(found: CodeRange, kind: str) -> dict[str, str]:
+    return {
+        "Content-Disposition": f'attachment; filename="{found.public_id}.{kind}"',
+        "Cache-Control": "no-store",
+    }

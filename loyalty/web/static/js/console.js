@@ -1,0 +1,13 @@
+// What the console gains with JavaScript: a form is sent once. A file that is downloaded leaves its page in place, so its
+// form may be sent again.
+import { sendOnce } from "./forms.js";
+
+sendOnce(document);
+document.addEventListener("submit", (event) => {
+  if (/\.(csv|pdf)$/.test(event.target.action)) {
+    setTimeout(() => {
+      delete event.target.dataset.sent;
+      event.target.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
+    }, 1500);
+  }
+});

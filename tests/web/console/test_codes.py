@@ -1,0 +1,101 @@
+"""Minting codes, handing them to the press, putting them on sale."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pypdf
+import pytest
+
+from loyalty.items.ranges import CodeRange, list_ranges
+from loyalty.kit.db import transaction
+from loyalty.web.security.staff_actions import list_actions
+from tests.web.console.conftest import GTIN, Life
+from tests.web.house import House
+from tests.web.member.conftest import Browser
+
+FORM = {"gtin": GTIN, "count": "1,200", "print_order": "2026-12", "lot": "L-9", "region": "CN-31"}
+
+
+async def ranges(house: House) -> list[CodeRange]:
+    async with transaction(house.engine) as connection:
+        return await list_ranges(connection, programme_id=house.programme.id)
+
+
+async def test_an_administrator_mints_prints_and_activates(house: House, admin: Browser) -> None:
+    await admin.get("/console/codes")
+    await admin.send("/console/codes/mint", **FORM, pin="yes", expires_on="2027-09-30")
+
+    newest = (await ranges(house))[0]
+    assert (newest.count, newest.lot, newest.state, newest.policy.pin_required) == (1200, "L-9", "issued", True)
+    assert "2026-12" in admin.words
+    assert "best by 30 Sep 2027" in admin.words
+
+    pressed = await admin.send(f"/console/codes/{newest.public_id}/press.csv", pins="yes")
+    lines = list(csv.DictReader(io.StringIO(pressed.text)))
+    assert pressed.headers["content-disposition"] == f'attachment; filename="{newest.public_id}.csv"'
+    assert len(lines) == 1200
+    assert lines[0]["url"].endswith(f"/01/{GTIN}/21/{lines[0]['serial']}")
+    assert lines[0]["pin"]
+    async with transaction(house.engine) as connection:
+        done = await list_actions(connection, programme_id=house.programme.id, subject_id=newest.id)
+    assert [(each.name, each.action) for each in done] == [("Zhao Lei", "download-codes")]
+
+    await admin.get("/console/codes")
+    await admin.send(f"/console/codes/{newest.public_id}/state", state="activated")
+    assert (await ranges(house))[0].state == "activated"
+
+
+async def test_labels_come_as_a_pdf(admin: Browser, life: Life) -> None:
+    await admin.get("/console/codes")
+
+    answer = await admin.send(f"/console/codes/{life.on_sale.public_id}/labels.pdf")
+
+    assert answer.headers["content-type"] == "application/pdf"
+    assert f"(01) {GTIN}" in pypdf.PdfReader(io.BytesIO(answer.content)).pages[0].extract_text()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("count", "many", "Type a whole number of codes"),
+        ("count", "0", "Type a whole number of codes"),
+        ("count", "99999999999", "Type a whole number of codes"),
+        ("print_order", "", "Name the print order"),
+        ("expires_on", "soon", "Choose a day."),
+    ],
+)
+async def test_what_cannot_be_minted_is_told_at_its_field(
+    house: House, admin: Browser, field: str, value: str, said: str
+) -> None:
+    before = len(await ranges(house))
+    await admin.get("/console/codes")
+
+    await admin.send("/console/codes/mint", **FORM | {field: value})
+
+    assert admin.error_at(field).startswith(said)
+    assert len(await ranges(house)) == before
+
+
+async def test_codes_never_go_back(admin: Browser, life: Life) -> None:
+    await admin.get("/console/codes")
+
+    answer = await admin.send(f"/console/codes/{life.on_sale.public_id}/state", state="printed")
+
+    assert answer.status_code == 422
+    assert "These codes cannot go to that state from where they are." in admin.words
+
+
+async def test_crm_sees_codes_but_neither_mints_nor_takes_them(house: House, manager: Browser, life: Life) -> None:
+    await manager.get("/console/codes")
+    assert "Longjing tea" in manager.words
+    assert "Mint codes" not in manager.words
+    before = await ranges(house)
+
+    for path in ("mint", f"{life.on_sale.public_id}/press.csv", f"{life.on_sale.public_id}/state"):
+        await manager.get("/console/codes")
+        answer = await manager.send(f"/console/codes/{path}", **FORM, state="sold")
+        assert answer.status_code == 403
+
+    assert await ranges(house) == before

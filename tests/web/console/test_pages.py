@@ -1,0 +1,161 @@
+"""What the console shows, in both languages, of a brand where everything happened once."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from loyalty.items.tables import item_scan_table, item_table
+from loyalty.kit.clock import utc_now
+from loyalty.kit.db import transaction
+from loyalty.kit.ids import new_id
+from tests.web.console.conftest import GTIN, Life
+from tests.web.house import House
+from tests.web.member.conftest import Browser
+
+PAGES = ["", "/members", "/ledger", "/codes", "/rules", "/tiers", "/catalogue"]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_is_there_in_both_languages(house: House, life: Life, path: str, language: str) -> None:
+    async with house.at_work("chen.min", language=language) as browser:
+        answer = await browser.get(f"/console{path}")
+    assert answer.status_code == 200
+    assert life.member.public_id  # the brand is not empty
+    assert answer.headers["cache-control"] == "no-store"
+    assert f'<html lang="{"zh-CN" if language == "zh" else "en"}">' in answer.text
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/codes/mint"])
+async def test_a_clerk_has_no_console(house: House, path: str) -> None:
+    async with house.at_work("li.na") as browser:
+        await browser.get("/till")
+        answer = (
+            await browser.get(f"/console{path}") if path != "/codes/mint" else await browser.send(f"/console{path}")
+        )
+    assert answer.status_code == 403
+
+
+async def test_the_overview_counts_members_points_and_money(manager: Browser, life: Life) -> None:
+    await manager.get("/console")
+
+    assert life.member
+    assert re.search(r"Active members \d+", manager.words)
+    assert re.search(r"Points owed to members [\d,]+ ¥[\d,.]+ at the redemption rate", manager.words)
+    assert 'class="chart"' in manager.text
+    assert "Huaihai Road 1 ¥598.00 1,794 −¥299.00" in manager.words
+    assert "Huaihai Road 1 300 ¥3.00" in manager.words
+
+
+async def test_recent_activity_is_told_in_words(house: House, manager: Browser) -> None:
+    member = await house.member(name="Wen Tang")
+    await house.earn(member, 70, source="order:online/W-9")
+
+    await manager.get("/console")
+
+    assert "Wen Tang · Earned +70 Order · Online shop, no. W-9" in manager.words
+
+
+async def test_alarms_of_scans_are_shown_in_words(house: House, manager: Browser, life: Life) -> None:
+    code = {"gtin": GTIN, "kid": life.on_sale.kid, "programme_id": house.programme.id}
+    async with transaction(house.engine) as connection:
+        await connection.execute(
+            item_table.insert().values(index=life.on_sale.lo, scan_count=9, suspected_at=utc_now(), **code)
+        )
+        await connection.execute(
+            item_scan_table.insert().values(
+                index=life.on_sale.lo + 1,
+                at=utc_now(),
+                id=new_id(),
+                device=b"x" * 32,
+                city="Chengdu",
+                verdict="first_scan",
+                diverted=True,
+                **code,
+            )
+        )
+
+    await manager.get("/console")
+
+    assert f"Suspected copy Longjing tea #{life.on_sale.lo} Scanned 9 times, in places too far apart" in manager.words
+    assert "Diversion Longjing tea 1 item seen outside its region, in Chengdu" in manager.words
+
+
+async def test_the_books_of_every_unit_sum_to_zero(manager: Browser, life: Life) -> None:
+    await manager.get("/console/ledger")
+
+    assert life.member
+    assert "Sum 0" in manager.words
+    assert "The books balance." in manager.words
+    assert "These never expire." in manager.words
+
+
+async def test_earn_rules_read_as_sentences(house: House, manager: Browser) -> None:
+    await manager.get("/console/rules")
+    assert "Points: 2 for each ¥1.00 paid" in manager.words
+    assert "Only where the channel is Huaihai Road" in manager.words
+    assert "From ¥500.00" in manager.words
+    assert "At most 2,000 an order" in manager.words
+    assert "10% more for Peak" in manager.words
+    assert "Rounded down, once for the order" in manager.words
+
+    async with house.at_work("chen.min", language="zh") as browser:
+        await browser.get("/console/rules")
+        assert "积分：每消费 ¥1.00 得 2" in browser.words
+        assert "仅当渠道为Huaihai Road" in browser.words
+
+
+async def test_the_ladder_reads_as_sentences_with_its_members(manager: Browser, life: Life) -> None:
+    await manager.get("/console/tiers")
+
+    assert life.member
+    assert "The last 12 months count, and a tier holds for as long." in manager.words
+    assert "Before that there are 30 days of grace." in manager.words
+    assert re.search(r"Peak 1,000 points \d+", manager.words)
+
+
+async def test_the_catalogue_says_what_points_are_worth(manager: Browser) -> None:
+    await manager.get("/console/catalogue")
+
+    assert "100 points take ¥1.00 off, from 100 points on, up to 50% of a basket." in manager.words
+
+
+async def test_members_are_listed_in_pages_that_neither_repeat_nor_leave_out(
+    house: House, manager: Browser, life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("loyalty.web.console.members.PAGE", 3)
+    for _ in range(5):
+        await house.member()
+    seen: list[str] = []
+    address: str | None = "/console/members"
+
+    while address:
+        await manager.get(address)
+        seen += re.findall(r'href="/console/members/(mem_\w+)"', manager.text)
+        older = re.search(r'href="([^"]+)" rel="next"', manager.text)
+        address = older[1].replace("&amp;", "&") if older else None
+
+    assert len(seen) == len(set(seen)) >= 6
+    assert life.member.public_id in seen
+
+
+@pytest.mark.parametrize("spelling", ["phone", "card", "id"])
+async def test_a_member_is_found_by_what_is_known_of_them(manager: Browser, life: Life, spelling: str) -> None:
+    text = {"phone": life.phone.removeprefix("+86"), "card": "66880001", "id": life.member.public_id}[spelling]
+    await manager.get("/console/members")
+
+    answer = await manager.send("/console/members/find", text=text)
+
+    assert answer.url.path == f"/console/members/{life.member.public_id}"
+    assert manager.heading == "Lin Yue"
+
+
+async def test_nobody_found_says_what_to_try(manager: Browser) -> None:
+    await manager.get("/console/members")
+
+    answer = await manager.send("/console/members/find", text="19900000000")
+
+    assert answer.url.path == "/console/members/find"
+    assert "Nobody is known by this." in manager.words
