@@ -9,7 +9,7 @@ import threading
 import click
 import msgspec
 
-from loyalty.commands.running import REFUSED, answer_json, json_option
+from loyalty.commands.running import REFUSED, answer_json, json_option, until_stopped
 from loyalty.kit.embedded import EmbeddedPostgres, binaries
 from loyalty.kit.errors import ConflictError
 from loyalty.runtime import open_database
@@ -34,13 +34,10 @@ def _embedded() -> EmbeddedPostgres:
 def start() -> None:
     """Run the embedded database until Ctrl-C, for other programs to use."""
     _embedded()
-    with open_database(Settings.from_environment()) as url:
+    with open_database(Settings.from_environment()) as url, until_stopped():
         click.echo(f"The database is ready at {url}")
         click.echo("Ctrl-C stops it, unless other processes use it.")
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            click.echo()
+        threading.Event().wait()
 
 
 @database.command()

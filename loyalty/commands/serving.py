@@ -13,6 +13,7 @@ from typing import Final
 import click
 import uvicorn
 
+from loyalty.commands.running import until_stopped
 from loyalty.jobs.worker import work
 from loyalty.runtime import open_database
 from loyalty.settings import Settings
@@ -28,11 +29,14 @@ PATIENCE_SECONDS: Final = 10
 @click.option("--jobs/--no-jobs", default=True, help="Work on jobs too, in a process beside. [default: jobs]")
 def serve(*, host: str | None, port: int | None, workers: int | None, jobs: bool) -> None:
     """Answer on the web until Ctrl-C: the API, the pages, the till and the console."""
+    chosen = {"TALLYSTAR_HOST": host, "TALLYSTAR_PORT": port, "TALLYSTAR_WORKERS": workers}
+    # Through the environment, because each worker and the jobs' process read their settings there.
+    os.environ.update({name: str(value) for name, value in chosen.items() if value is not None})
     settings = Settings.from_environment()
     # Held here as well as by each worker, so that the database outlives a worker that is replaced.
-    with open_database(settings), jobs_beside(wanted=jobs):
+    with open_database(settings), until_stopped(), jobs_beside(wanted=jobs):
         click.echo(f"Tallystar answers at {settings.public_url}")
-        serve_web(host=host or settings.host, port=port or settings.port, workers=workers or settings.workers)
+        serve_web(host=settings.host, port=settings.port, workers=settings.workers)
 
 
 def serve_web(*, host: str, port: int, workers: int) -> None:

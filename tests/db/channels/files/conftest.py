@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from loyalty.campaigns.starting import count_currency, give_defaults
+from loyalty.campaigns.starting import give_defaults
 from loyalty.channels.files.lines import Export
 from loyalty.channels.files.mapping import FileFormat, MemberMapping, OrderMapping
 from loyalty.channels.files.members_in import MemberImport
@@ -101,12 +101,16 @@ class Shop:
             return list((await connection.execute(query, {"programme": self.programme.id})).scalars())
 
 
-@pytest.fixture
-async def shop(engine: AsyncEngine, tmp_path: Path) -> Shop:
+async def open_shop(engine: AsyncEngine, folder: Path) -> Shop:
     """A programme in CNY whose purchases earn a point a yuan; what is imported is committed."""
     async with transaction(engine) as connection:
         programme = await make_programme(connection)
         await give_defaults(connection, programme, expiry_months=None)
-        await count_currency(connection, programme, currency="CNY")
         channels = {code: await get_channel(connection, programme.id, code) for code in ("online", "store-1")}
-    return Shop(engine, programme, channels, tmp_path)
+    return Shop(engine, programme, channels, folder)
+
+
+@pytest.fixture
+async def shop(engine: AsyncEngine, tmp_path: Path) -> Shop:
+    """A shop on the worker's database."""
+    return await open_shop(engine, tmp_path)
