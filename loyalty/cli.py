@@ -21,6 +21,7 @@ class _Place(NamedTuple):
 
 
 COMMANDS: Final[Mapping[str, _Place]] = {
+    "demo": _Place("loyalty.commands.demo", "demo", "An invented brand with a year behind it, to look at."),
     "init": _Place("loyalty.commands.programmes", "init", "Make a programme, with policies to start with."),
     "channel": _Place("loyalty.commands.programmes", "channel", "Online shops and stores of a programme."),
     "import": _Place("loyalty.commands.imports", "imports", "Members and orders from a shop's exports."),
