@@ -14,6 +14,7 @@ from pathlib import Path
 PLACES = 40
 """Decimal places that amounts are kept with, as integers: more than any amount in the files has."""
 
+WHOLE = int("1" + "0" * PLACES)
 FULL_WIDTH = str.maketrans("０１２３４５６７８９", "0123456789")
 Customer = tuple[str, str]
 """The channel's code, and what it calls the customer."""
@@ -30,11 +31,11 @@ def scaled(text: str) -> int:
     whole, _, fraction = mantissa.partition(".")
     places = PLACES + int(exponent or "0") - len(fraction)
     assert places >= 0
-    return int(whole + fraction) * 10**places
+    return int(whole + fraction + "0" * places)
 
 
 def whole_units(amount: int) -> int:
-    return amount // 10**PLACES
+    return amount // WHOLE
 
 
 def mobile(text: str) -> str | None:

@@ -101,16 +101,11 @@ class Shop:
             return list((await connection.execute(query, {"programme": self.programme.id})).scalars())
 
 
-async def open_shop(engine: AsyncEngine, folder: Path) -> Shop:
-    """A programme in CNY whose purchases earn a point a yuan; what is imported is committed."""
-    async with transaction(engine) as connection:
+@pytest.fixture
+async def shop(committed_engine: AsyncEngine, tmp_path: Path) -> Shop:
+    """A programme in CNY whose purchases earn a point a yuan, in a database of its own: imports commit."""
+    async with transaction(committed_engine) as connection:
         programme = await make_programme(connection)
         await give_defaults(connection, programme, expiry_months=None)
         channels = {code: await get_channel(connection, programme.id, code) for code in ("online", "store-1")}
-    return Shop(engine, programme, channels, folder)
-
-
-@pytest.fixture
-async def shop(engine: AsyncEngine, tmp_path: Path) -> Shop:
-    """A shop on the worker's database."""
-    return await open_shop(engine, tmp_path)
+    return Shop(committed_engine, programme, channels, tmp_path)

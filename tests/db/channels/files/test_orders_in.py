@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import psycopg
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.channels.files.assembling import WINDOW_ORDERS
 from loyalty.channels.files.orders_in import BATCH_DOCUMENTS
 from loyalty.channels.files.tally import Tally
 from loyalty.kit.errors import InvalidInputError
-from tests.db.channels.files.conftest import Shop, open_shop
+from tests.db.channels.files.conftest import Shop
 
 HEADER = "order,time,customer,amount"
 
@@ -119,12 +116,11 @@ async def test_a_stopped_import_goes_on_when_it_is_run_again(shop: Shop) -> None
     assert await shop.points() == [3 * BATCH_DOCUMENTS]
 
 
-async def test_an_import_outlives_the_loss_of_its_connections(committed_engine: AsyncEngine, tmp_path: Path) -> None:
-    shop = await open_shop(committed_engine, tmp_path)
+async def test_an_import_outlives_the_loss_of_its_connections(shop: Shop) -> None:
     losses = []
 
     def lose_connections(_tally: Tally) -> bool:
-        with psycopg.connect(committed_engine.url.set(drivername="postgresql").render_as_string(False)) as other:
+        with psycopg.connect(shop.engine.url.set(drivername="postgresql").render_as_string(False)) as other:
             query = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
             losses.append(other.execute(f"{query} AND pid <> pg_backend_pid()").fetchone())
         return False
@@ -134,5 +130,5 @@ async def test_an_import_outlives_the_loss_of_its_connections(committed_engine: 
     tally = await shop.orders(*lines)
     assert len(losses) > 2
     assert (tally.orders_posted, tally.orders_unchanged) == (3 * BATCH_DOCUMENTS, 0)
-    await committed_engine.dispose()  # the last batch lost its connection as well
+    await shop.engine.dispose()  # the last batch lost its connection as well
     assert await shop.points() == [3 * BATCH_DOCUMENTS]
