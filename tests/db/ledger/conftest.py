@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger import audit, posting, reading
 from ledger.posting import Posting
 from ledger.units import Unit, define_unit
+from loyalty.kit.db import create_engine
 
 
 class Book:
@@ -138,6 +139,14 @@ class Book:
 
 NEW_YEAR = datetime(2026, 1, 1, 12, tzinfo=UTC)
 A_DAY = timedelta(days=1)
+
+
+@pytest.fixture(scope="module")
+async def engine(module_database_url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on a database of the module's own: these tests read and write the whole ledger."""
+    opened = create_engine(module_database_url)
+    yield opened
+    await opened.dispose()
 
 
 @pytest.fixture

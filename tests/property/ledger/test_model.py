@@ -238,10 +238,10 @@ class Ledgers(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(database_url: str) -> Iterator[type[Ledgers]]:
+def machine(module_database_url: str) -> Iterator[type[Ledgers]]:
     with asyncio.Runner() as runner:
         Ledgers.runner = runner
-        Ledgers.engine = create_engine(database_url, pool_size=1)
+        Ledgers.engine = create_engine(module_database_url, pool_size=1)
         yield Ledgers
         runner.run(Ledgers.engine.dispose())
 
