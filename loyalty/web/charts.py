@@ -20,9 +20,6 @@ _TOP: Final = 12
 _BOTTOM: Final = 28
 _MOST_TICKS: Final = 6
 _MOST_LABELS: Final = 14
-_ROW_HEIGHT: Final = 36
-_ROW_LABEL_WIDTH: Final = 168
-_ROW_VALUE_WIDTH: Final = 96
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,13 +28,6 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     inward: int
     outward: int
-
-
-class Bar(msgspec.Struct, frozen=True, kw_only=True):
-    """One bar: zero or more."""
-
-    label: str
-    value: int
 
 
 def nice_step(extent: int, *, most_ticks: int = _MOST_TICKS) -> int:
@@ -91,28 +81,12 @@ def flow_chart(
         '<p class="chart-legend" aria-hidden="true"><span class="chart-legend__in">{}</span>'
         '<span class="chart-legend__out">{}</span></p>'
     ).format(inward_name, outward_name)
-    return legend + _picture(_HEIGHT, title, description, parts)
+    return legend + _picture(title, description, parts)
 
 
-def bar_chart(bars: Sequence[Bar], *, title: str, description: str, number: Callable[[int], str]) -> Markup:
-    """One horizontal bar a row, its label before it and its value after it, in the order given."""
-    most = max((bar.value for bar in bars), default=0) or 1
-    room = _WIDTH - _ROW_LABEL_WIDTH - _ROW_VALUE_WIDTH
-    parts = []
-    for index, bar in enumerate(bars):
-        middle = _ROW_HEIGHT * index + _ROW_HEIGHT / 2
-        length = room * bar.value / most
-        parts += [
-            _text(_ROW_LABEL_WIDTH - 12, middle + 5, bar.label, anchor="end", css="chart__name"),
-            _column("chart__bar", _ROW_LABEL_WIDTH, middle - 9, max(length, 1), 18),
-            _text(_ROW_LABEL_WIDTH + length + 8, middle + 5, number(bar.value), anchor="start", css="chart__value"),
-        ]
-    return _picture(_ROW_HEIGHT * max(len(bars), 1), title, description, parts)
-
-
-def _picture(height: int, title: str, description: str, parts: Sequence[Markup]) -> Markup:
+def _picture(title: str, description: str, parts: Sequence[Markup]) -> Markup:
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}. {}">{}</svg>').format(
-        _WIDTH, height, title, description, Markup("").join(parts)
+        _WIDTH, _HEIGHT, title, description, Markup("").join(parts)
     )
 
 
@@ -129,5 +103,7 @@ def _column(css: str, x: float, y: float, width: float, height: float) -> Markup
     )
 
 
-def _text(x: float, y: float, words: str, *, anchor: str, css: str = "chart__tick") -> Markup:
-    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(css, x, y, anchor, words)
+def _text(x: float, y: float, words: str, *, anchor: str) -> Markup:
+    return Markup('<text class="chart__tick" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
+        x, y, anchor, words
+    )

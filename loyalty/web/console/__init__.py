@@ -16,6 +16,7 @@ router = Router(
         member.show_member,
         member.reveal_member,
         member.show_member_ledger,
+        member.show_member_orders,
         member.adjust_points,
         member.show_order,
         member.confirm_unmerge,

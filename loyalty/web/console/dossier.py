@@ -36,8 +36,10 @@ from tiers.reading import Standing, standing
 from tiers.reading import history as tier_history
 from tiers.wording import sentence
 
-ENTRIES: Final = 30
-LINES: Final = 20
+ENTRIES: Final = 12
+"""Entries of the ledger on the page itself; `PAGE` of them on a page of their own."""
+LINES: Final = 10
+PAGE: Final = 50
 LOTS: Final = 100
 _SHOWN_OF_A_CODE: Final = 4
 
@@ -106,7 +108,7 @@ async def read_dossier(
     profile = await read_profile(connection, services.keyring, member_id=member.id)
     channels = await list_channels(connection, programme.id)
     redemptions = await redemptions_of_member(connection, member_id=member.id, person_ids=ids, limit=LINES)
-    told, older = await read_entries(connection, member, ids, channels, redemptions, t, before=None)
+    told, older = await read_entries(connection, member, ids, channels, redemptions, t, limit=ENTRIES)
     merges = {trail.id: trail for each in ids for trail in await list_merges(connection, member_id=each)}
     return Dossier(
         member=member,
@@ -145,15 +147,16 @@ async def read_entries(
     redemptions: Sequence[Redemption],
     t: Translator,
     *,
-    before: tuple[datetime, int] | None,
+    limit: int,
+    before: tuple[datetime, int] | None = None,
     unit: str = "points",
 ) -> tuple[list[Told], str | None]:
     """A page of the person's ledger, under every id they were a member as; and where the next one begins."""
-    entries = await history(connection, member_ids=ids, unit=unit, before=before, limit=ENTRIES + 1)
-    shown = entries[:ENTRIES]
+    entries = await history(connection, member_ids=ids, unit=unit, before=before, limit=limit + 1)
+    shown = entries[:limit]
     names = {channel.code: channel.name for channel in channels}
     told = tell(shown, t, channels=names, receipts=_receipts(redemptions, channels, t), present_id=member.id)
-    return told, _write_cursor(shown[-1]) if len(entries) > ENTRIES else None
+    return told, _write_cursor(shown[-1]) if len(entries) > limit else None
 
 
 def _receipts(redemptions: Sequence[Redemption], channels: Sequence[Channel], t: Translator) -> Mapping[str, str]:

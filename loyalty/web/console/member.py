@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
@@ -11,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import posting
 from ledger.errors import ApprovalNeededError, InsufficientBalanceError
-from loyalty.channels.orders.reading import ORDER_PREFIX, get_order
+from loyalty.channels.orders.reading import ORDER_PREFIX, get_order, purchase_history
 from loyalty.kit.errors import (
     AuthenticationError,
     ConflictError,
@@ -25,8 +27,8 @@ from loyalty.kit.programme import list_channels
 from loyalty.members.member import MEMBER_PREFIX, Member, get_member, keep_unmerged, person_ids
 from loyalty.members.merge import MERGE_PREFIX, unmerge
 from loyalty.members.profile import read_profiles
+from loyalty.web.console import dossier
 from loyalty.web.console.desk import console_page, words
-from loyalty.web.console.dossier import read_cursor, read_dossier, read_entries
 from loyalty.web.console.members import member_address
 from loyalty.web.i18n import Translator
 from loyalty.web.member.visitor import network_address, read_form, see_other
@@ -68,7 +70,7 @@ async def _show(
     status_code: int = 200,
 ) -> Response[Any]:
     t, formats = words(request, desk)
-    dossier = await read_dossier(connection, services, desk.programme, member, t, formats, revealed=revealed)
+    read = await dossier.read_dossier(connection, services, desk.programme, member, t, formats, revealed=revealed)
     return console_page(
         request,
         "console/member.html",
@@ -76,7 +78,7 @@ async def _show(
         section="members",
         status_code=status_code,
         here=member_address(member),
-        dossier=dossier,
+        dossier=read,
         address=member_address(member),
         revealed=revealed,
         form=form or _EMPTY_FORM,
@@ -117,14 +119,15 @@ async def show_member_ledger(
         t, _ = words(request, desk)
         member = await get_member(connection, programme_id=desk.programme.id, member_id=member_id)
         ids = await person_ids(connection, member_id=member.id)
-        entries, older = await read_entries(
+        entries, older = await dossier.read_entries(
             connection,
             member,
             ids,
             await list_channels(connection, desk.programme.id),
             await redemptions_of_member(connection, member_id=member.id, person_ids=ids, limit=500),
             t,
-            before=read_cursor(request.query_params.get("before")),
+            limit=dossier.PAGE,
+            before=dossier.read_cursor(request.query_params.get("before")),
             unit=unit,
         )
         profiles = await read_profiles(connection, services.keyring, [member.id])
@@ -140,6 +143,41 @@ async def show_member_ledger(
         older=older,
         first_page="before" not in request.query_params,
     )
+
+
+@get("/members/{member_id:str}/orders")
+async def show_member_orders(
+    request: Request[Any, Any, Any], services: NamedDependency[Services], member_id: FromPath[str]
+) -> Response[Any]:
+    """All that the member bought and cancelled, in pages."""
+    before = _read_place(request.query_params.get("before"))
+    async with services.transaction() as connection:
+        desk = await read_manager(request, services, connection)
+        member = await get_member(connection, programme_id=desk.programme.id, member_id=member_id)
+        found = await purchase_history(connection, member_id=member.id, before=before, limit=dossier.PAGE + 1)
+        profiles = await read_profiles(connection, services.keyring, [member.id])
+    shown = found[: dossier.PAGE]
+    return console_page(
+        request,
+        "console/member_orders.html",
+        desk,
+        section="members",
+        name=profiles[member.id].display_name,
+        address=member_address(member),
+        purchases=shown,
+        older=f"{shown[-1].at.isoformat()}~{shown[-1].id}" if len(found) > dossier.PAGE else None,
+        first_page=before is None,
+    )
+
+
+def _read_place(text: str | None) -> tuple[datetime, UUID] | None:
+    """Where a page of orders begins. Anything that we did not write begins at the newest."""
+    moment, _, identifier = (text or "").partition("~")
+    try:
+        at, order_id = datetime.fromisoformat(moment), UUID(identifier)
+    except ValueError:
+        return None
+    return (at, order_id) if at.tzinfo else None
 
 
 @get("/orders/{order_id:str}")

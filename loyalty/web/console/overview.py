@@ -21,7 +21,7 @@ from loyalty.kit.clock import add_months, local_date, utc_now
 from loyalty.kit.programme import Channel, Programme, list_channels
 from loyalty.members.profile import read_profiles
 from loyalty.members.reading import ChannelCount, MemberCounts, count_by_channel, count_members
-from loyalty.web.charts import Bar, Flow, bar_chart, flow_chart
+from loyalty.web.charts import Flow, flow_chart
 from loyalty.web.console.desk import console_page, words
 from loyalty.web.console.entries import Told, tell
 from loyalty.web.i18n import Formats, Translator
@@ -61,6 +61,11 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     names: dict[UUID, str]
     channels: list[Channel]
 
+    @property
+    def most_in_a_tier(self) -> int:
+        """The members of the fullest tier, at least 1: what a bar of the picture is measured against."""
+        return max([1, *(count.members for count in self.by_tier)])
+
     def channel(self, key: UUID | str) -> str:
         """A channel's name by id or code; what is unknown is shown as it is."""
         return next((channel.name for channel in self.channels if key in (channel.id, channel.code)), str(key))
@@ -81,7 +86,6 @@ async def show_overview(request: Request[Any, Any, Any], services: NamedDependen
         view=view,
         days=DAYS,
         flow_chart=draw_flow(view.flow, t, formats),
-        tier_chart=_draw_tiers(view.by_tier, t, formats),
     )
 
 
@@ -152,19 +156,5 @@ def draw_flow(flow: Sequence[MonthlyFlow], t: Translator, formats: Formats) -> M
         ),
         inward_name=t("console.flow.in"),
         outward_name=t("console.flow.out"),
-        number=formats.number,
-    )
-
-
-def _draw_tiers(counts: Sequence[TierCount], t: Translator, formats: Formats) -> Markup | None:
-    if not counts:
-        return None
-    return bar_chart(
-        [
-            Bar(label=count.tier.name.get(t.language, count.tier.code), value=count.members)
-            for count in reversed(counts)
-        ],
-        title=t("console.tiers.by_tier"),
-        description=t("console.tiers.by_tier"),
         number=formats.number,
     )

@@ -10,7 +10,7 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.campaigns.earning import PublishedPolicy, in_force, policies
+from loyalty.campaigns.earning import BEGINNING, PublishedPolicy, in_force, policies
 from loyalty.kit.clock import utc_now
 from loyalty.kit.programme import list_channels
 from loyalty.members.reading import count_members
@@ -36,10 +36,11 @@ from tiers.reading import count_by_tier
 
 
 class PolicyView(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of the earn policy in words. `current` is the one in force now."""
+    """A version of the earn policy in words. `current` is the one in force now; some hold `from_beginning` of time."""
 
     version: int
     valid_from: datetime
+    from_beginning: bool
     published_at: datetime
     published_by: str
     current: bool
@@ -81,6 +82,7 @@ def _policy_view(
     return PolicyView(
         version=version.version,
         valid_from=version.valid_from,
+        from_beginning=version.valid_from <= BEGINNING,
         published_at=version.published_at,
         published_by=version.published_by,
         current=version.version == current,

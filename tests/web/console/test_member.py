@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 
 from ledger.reading import balance, history
+from loyalty.channels.orders import Order, OrderLine, accept_order
+from loyalty.kit.clock import utc_now
 from loyalty.kit.db import transaction
 from loyalty.members.member import Member
 from loyalty.members.merge import merge
@@ -97,7 +100,7 @@ async def test_an_order_shows_lines_rules_and_refunds(manager: Browser, life: Li
 async def test_the_ledger_is_paged_and_says_where_entries_end(
     house: House, manager: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("loyalty.web.console.dossier.ENTRIES", 4)
+    monkeypatch.setattr("loyalty.web.console.dossier.PAGE", 4)
     member = await house.member()
     for number in range(10):
         await house.earn(member, 10, source=f"order:store-1/P-{number}")
@@ -111,6 +114,32 @@ async def test_the_ledger_is_paged_and_says_where_entries_end(
         address = older[1].replace("&amp;", "&") if older else None
 
     assert seen == [f"P-{number}" for number in reversed(range(10))]
+
+
+async def test_all_orders_are_there_in_pages(house: House, manager: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loyalty.web.console.dossier.PAGE", 2)
+    member = await house.member()
+    lines = (OrderLine(line_id="1", sku="TEA", quantity=1, amount_minor=100),)
+    async with transaction(house.engine) as connection:
+        for number in range(5):
+            order = Order(
+                external_id=f"Z-{number}",
+                placed_at=utc_now() - timedelta(days=9 - number),
+                currency="CNY",
+                lines=lines,
+                member_id=member.id,
+            )
+            await accept_order(connection, house.services.keyring, channel=house.other_store, order=order)
+    seen: list[str] = []
+    address: str | None = f"/console/members/{member.public_id}/orders"
+
+    while address:
+        await manager.get(address)
+        seen += re.findall(r">(Z-\d)<", manager.text)
+        older = re.search(r'href="([^"]+)" rel="next"', manager.text)
+        address = older[1].replace("&amp;", "&") if older else None
+
+    assert seen == ["Z-4", "Z-3", "Z-2", "Z-1", "Z-0"]
 
 
 async def test_points_are_corrected_by_hand_with_a_reason_once(house: House, manager: Browser) -> None:

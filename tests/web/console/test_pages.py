@@ -55,7 +55,7 @@ async def test_recent_activity_is_told_in_words(house: House, manager: Browser) 
 
     await manager.get("/console")
 
-    assert "Wen Tang · Earned +70 Order · Online shop, no. W-9" in manager.words
+    assert "Wen Tang Earned Order Online shop, no. W-9 +70" in manager.words
 
 
 async def test_alarms_of_scans_are_shown_in_words(house: House, manager: Browser, life: Life) -> None:

@@ -1,7 +1,8 @@
-// What the console gains with JavaScript: a form is sent once. A file that is downloaded leaves its page in place, so its
-// form may be sent again.
+// What the console gains with JavaScript: on a phone the section one is in is in view; a form is sent once. A file that
+// is downloaded leaves its page in place, so its form may be sent again.
 import { sendOnce } from "./forms.js";
 
+document.querySelector(".sections [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
 sendOnce(document);
 document.addEventListener("submit", (event) => {
   if (/\.(csv|pdf)$/.test(event.target.action)) {
