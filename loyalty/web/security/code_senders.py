@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 import json
 import time
 from typing import Final, Protocol
@@ -13,13 +9,13 @@ from uuid import UUID
 
 import httpx
 
-from loyalty.kit.errors import InvalidInputError, UnavailableError
+from loyalty.kit.errors import UnavailableError
 from loyalty.kit.ids import public_id
 from loyalty.settings import Settings
+from loyalty.webhooks.signing import sign_webhook, webhook_key
 
 GATEWAY_TIMEOUT_SECONDS: Final = 8
-_SECRET_PREFIX: Final = "whsec_"  # noqa: S105  (the published prefix of Standard Webhooks secrets)
-_SECRET_BYTES: Final = range(24, 65)
+_SECRET_SETTING: Final = "TALLYSTAR_SMS_WEBHOOK_SECRET"  # noqa: S105  (the name of a setting, not its value)
 
 
 class CodeSender(Protocol):
@@ -64,7 +60,7 @@ class WebhookSender:
 
     def __init__(self, url: str, secret: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._url = url
-        self._key = webhook_key(secret)
+        self._key = webhook_key(secret, field=_SECRET_SETTING)
         self._transport = transport
 
     async def send(self, *, code_id: UUID, phone: str, code: str, locale: str) -> None:
@@ -93,27 +89,6 @@ class WebhookSender:
         if not response.is_success:
             message_for_caller = f"the SMS gateway refused the message with status {response.status_code}"
             raise UnavailableError(message_for_caller)
-
-
-def webhook_key(secret: str) -> bytes:
-    """The key in a Standard Webhooks secret: 24 to 64 bytes in base64, `whsec_` before them or not.
-
-    Raises InvalidInputError.
-    """
-    try:
-        key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
-    except binascii.Error:
-        key = b""
-    if len(key) not in _SECRET_BYTES:
-        message = "is not a Standard Webhooks secret: whsec_ and 24 to 64 bytes in base64"
-        raise InvalidInputError(message, field="TALLYSTAR_SMS_WEBHOOK_SECRET")
-    return key
-
-
-def sign_webhook(key: bytes, identifier: str, moment: int, body: bytes) -> str:
-    """The `webhook-signature` of Standard Webhooks 1.0.0: `v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`."""
-    digest = hmac.digest(key, f"{identifier}.{moment}.".encode() + body, hashlib.sha256)
-    return f"v1,{base64.b64encode(digest).decode()}"
 
 
 def code_sender(settings: Settings) -> CodeSender:

@@ -25,11 +25,10 @@ from loyalty.web.security.code_senders import (
     ScreenSender,
     WebhookSender,
     code_sender,
-    sign_webhook,
-    webhook_key,
 )
 from loyalty.web.security.one_time_codes import PHONE_LIMIT, TRIES, SentCode, send_code, verify_code
 from loyalty.web.security.tables import one_time_code_table
+from loyalty.webhooks.signing import sign_webhook, webhook_key
 
 SECRET = b"s" * 32
 KEYRING = Keyring.generate()
