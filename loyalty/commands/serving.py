@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging.config
 import os
 import subprocess
 import sys
@@ -12,12 +13,21 @@ from typing import Final
 
 import click
 import uvicorn
+from uvicorn.config import LOGGING_CONFIG
 
 from loyalty.commands.running import until_stopped
 from loyalty.jobs.worker import work
 from loyalty.runtime import open_database
 from loyalty.settings import Settings
 
+LOGGING: Final = {
+    **LOGGING_CONFIG,
+    "loggers": {
+        **LOGGING_CONFIG["loggers"],
+        "loyalty": {"handlers": ["default"], "level": "INFO", "propagate": False},
+    },
+}
+"""What the server and the application say goes to standard error, in one form."""
 PATIENCE_SECONDS: Final = 10
 """How long a stopping server waits for the jobs under way."""
 
@@ -49,6 +59,7 @@ def serve_web(*, host: str, port: int, workers: int) -> None:
         workers=workers,
         loop="auto" if sys.platform == "win32" else "uvloop",
         http="httptools",
+        log_config=LOGGING,
         access_log=False,  # the application writes its own, without what must not be in a log
     )
 
@@ -74,4 +85,5 @@ def jobs_beside(*, wanted: bool = True) -> Iterator[None]:
 @click.command()
 def jobs() -> None:
     """Do what time brings, until Ctrl-C: expire points, free holds, review tiers, keep house."""
+    logging.config.dictConfig(LOGGING)
     asyncio.run(work(Settings.from_environment()))
