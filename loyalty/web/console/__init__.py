@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import Router
 
 from loyalty.web.console import books, codes, member, members, overview, rules
-from loyalty.web.staff.person import SignInNeededError, ask_to_sign_in
+from loyalty.web.staff.person import PAGE_ERRORS
 
 router = Router(
     path="/console",
@@ -31,6 +31,6 @@ router = Router(
         rules.show_tiers,
         rules.show_catalogue,
     ],
-    exception_handlers={SignInNeededError: ask_to_sign_in},
+    exception_handlers=PAGE_ERRORS,
     include_in_schema=False,
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from litestar import Router
 
 from loyalty.web.pos import customer, finding, redeeming, undoing
-from loyalty.web.staff.person import SignInNeededError, ask_to_sign_in
+from loyalty.web.staff.person import PAGE_ERRORS
 
 router = Router(
     path="/till",
@@ -27,6 +27,6 @@ router = Router(
         undoing.ask_refund,
         undoing.refund_redemption,
     ],
-    exception_handlers={SignInNeededError: ask_to_sign_in},
+    exception_handlers=PAGE_ERRORS,
     include_in_schema=False,
 )

@@ -11,11 +11,13 @@ from urllib.parse import urlencode
 
 import msgspec
 from litestar import Request, Response
+from litestar.types import ExceptionHandlersMap
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.errors import AuthenticationError, NotFoundError, PermissionDeniedError
 from loyalty.kit.programme import Channel, Programme, get_channel_by_id
 from loyalty.web.member.visitor import see_other
+from loyalty.web.rendering import page
 from loyalty.web.security.sessions import COOKIES, read_session
 from loyalty.web.security.staff import Role, Staff, get_staff
 from loyalty.web.state import Services
@@ -43,6 +45,14 @@ class TillDesk(Desk, frozen=True, kw_only=True):
     channel: Channel
 
 
+class NotTheirPageError(PermissionDeniedError):
+    """Somebody is signed in whose work does not include the page."""
+
+    def __init__(self, detail: str, *, desk: Desk) -> None:
+        super().__init__(detail)
+        self.desk = desk
+
+
 async def find_desk(request: Request[Any, Any, Any], services: Services, connection: AsyncConnection) -> Desk | None:
     """Whoever is signed in to the programme that this server shows; None for nobody."""
     programme = await services.programme(connection)
@@ -68,21 +78,21 @@ async def read_desk(request: Request[Any, Any, Any], services: Services, connect
 
 
 async def read_clerk(request: Request[Any, Any, Any], services: Services, connection: AsyncConnection) -> TillDesk:
-    """Whoever stands at a till. Raises SignInNeededError, PermissionDeniedError for somebody who has no channel."""
+    """Whoever stands at a till. Raises SignInNeededError, NotTheirPageError for somebody who has no channel."""
     desk = await read_desk(request, services, connection)
     if desk.channel is None:
-        raise PermissionDeniedError("a till belongs to a channel, and this person works in none")
+        raise NotTheirPageError("a till belongs to a channel, and this person works in none", desk=desk)
     return TillDesk(programme=desk.programme, staff=desk.staff, channel=desk.channel)
 
 
 async def read_manager(
     request: Request[Any, Any, Any], services: Services, connection: AsyncConnection, *, role: Role = "crm"
 ) -> Desk:
-    """Whoever may use the console, in a role or a higher one. Raises SignInNeededError and PermissionDeniedError."""
+    """Whoever may use the console, in a role or a higher one. Raises SignInNeededError and NotTheirPageError."""
     desk = await read_desk(request, services, connection)
     if not desk.staff.may(role):
         message = f"this page is for {role}"
-        raise PermissionDeniedError(message)
+        raise NotTheirPageError(message, desk=desk)
     return desk
 
 
@@ -96,3 +106,25 @@ def ask_to_sign_in(request: Request[Any, Any, Any], _error: SignInNeededError) -
     query = request.scope["query_string"].decode("ascii", "replace")
     here = request.url.path + (f"?{query}" if query else "") if request.method == "GET" else ""
     return see_other(f"{SIGN_IN}?{urlencode({'next': here})}" if here else SIGN_IN)
+
+
+def show_the_way(request: Request[Any, Any, Any], error: NotTheirPageError) -> Response[Any]:
+    """Answer NotTheirPageError: whose page it is not, and where theirs is."""
+    desk = error.desk
+    return page(
+        request,
+        "staff/not_theirs.html",
+        programme=desk.programme,
+        status_code=error.status,
+        private=True,
+        here="/staff",
+        desk=desk,
+        landing=landing(desk),
+    )
+
+
+PAGE_ERRORS: Final[ExceptionHandlersMap] = {
+    SignInNeededError: ask_to_sign_in,
+    NotTheirPageError: show_the_way,
+}
+"""How pages for staff answer somebody who may not see them."""

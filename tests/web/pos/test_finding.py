@@ -176,4 +176,6 @@ async def test_signing_out_ends_the_session(clerk: Browser) -> None:
 async def test_a_manager_without_a_store_has_no_till(house: House) -> None:
     async with house.at_work("chen.min") as browser:
         answer = await browser.get("/till")
-    assert answer.status_code == 403
+        assert answer.status_code == 403
+        assert "a till needs an account of its store" in browser.words
+        assert 'href="/console"' in browser.text
