@@ -14,7 +14,9 @@ from markupsafe import Markup
 
 _WIDTH: Final = 720
 _HEIGHT: Final = 280
-_LEFT: Final = 64
+_SMALLEST_LEFT: Final = 64
+_CHARACTER: Final = 8
+"""The widest that a digit of 12 pixels is drawn, in the fonts that browsers fall back to."""
 _RIGHT: Final = 8
 _TOP: Final = 12
 _BOTTOM: Final = 28
@@ -61,11 +63,13 @@ def flow_chart(
     top = top if top or bottom else step
     scale = (_HEIGHT - _TOP - _BOTTOM) / (top + bottom)
     zero = _TOP + top * scale
-    parts = [_gridline(zero - value * scale, number(value), zero=value == 0) for value in range(-bottom, top + 1, step)]
-    slot = (_WIDTH - _LEFT - _RIGHT) / max(len(flows), 1)
+    marks = [(value, number(value)) for value in range(-bottom, top + 1, step)]
+    edge = max(_SMALLEST_LEFT, _CHARACTER * (max(len(label) for _, label in marks) + 1))
+    parts = [_gridline(edge, zero - value * scale, label, zero=value == 0) for value, label in marks]
+    slot = (_WIDTH - edge - _RIGHT) / max(len(flows), 1)
     every = -(-len(flows) // _MOST_LABELS) if flows else 1
     for index, flow in enumerate(flows):
-        left = _LEFT + slot * index + slot * 0.2
+        left = edge + slot * index + slot * 0.2
         width = slot * 0.6
         tip = f"{flow.label}: {inward_name} {number(flow.inward)}, {outward_name} {number(flow.outward)}"
         parts.append(
@@ -90,11 +94,11 @@ def _picture(title: str, description: str, parts: Sequence[Markup]) -> Markup:
     )
 
 
-def _gridline(y: float, label: str, *, zero: bool) -> Markup:
+def _gridline(edge: int, y: float, label: str, *, zero: bool) -> Markup:
     line = Markup('<path class="{}" d="M{} {:.1f}H{}"/>').format(
-        "chart__zero" if zero else "chart__grid", _LEFT, y, _WIDTH - _RIGHT
+        "chart__zero" if zero else "chart__grid", edge, y, _WIDTH - _RIGHT
     )
-    return line + _text(_LEFT - 8, y + 4, label, anchor="end")
+    return line + _text(edge - 8, y + 4, label, anchor="end")
 
 
 def _column(css: str, x: float, y: float, width: float, height: float) -> Markup:

@@ -37,7 +37,8 @@ from loyalty.web.staff.person import Desk, read_manager
 from loyalty.web.state import Services
 
 _REFUSED: Final = 422
-_SHOWN: Final = 100
+PAGE: Final = 15
+_MOST_PRODUCTS: Final = 500
 _FIELDS: Final = ("gtin", "count", "print_order", "lot", "region", "expires_on", "pin")
 _PAGE: Final = "/console/codes"
 _NEXT: Final[dict[str, NextState]] = {
@@ -67,7 +68,9 @@ async def _show(
     notice: str | None = None,
 ) -> Response[Any]:
     programme_id = desk.programme.id
-    products = await list_products(connection, programme_id=programme_id)
+    products = await list_products(connection, programme_id=programme_id, limit=_MOST_PRODUCTS)
+    before = _read_place(request.query_params.get("before"))
+    ranges = await list_ranges(connection, programme_id=programme_id, before=before, limit=PAGE + 1)
     return console_page(
         request,
         "console/codes.html",
@@ -76,7 +79,9 @@ async def _show(
         status_code=_REFUSED if errors or notice else 200,
         here=_PAGE,
         products=products,
-        ranges=await list_ranges(connection, programme_id=programme_id, limit=_SHOWN),
+        ranges=ranges[:PAGE],
+        older=ranges[PAGE - 1].public_id if len(ranges) > PAGE else None,
+        first_page=before is None,
         names={product.gtin: product.names for product in products},
         next_state=_NEXT,
         may_mint=desk.staff.may("admin"),
@@ -85,6 +90,14 @@ async def _show(
         errors=errors or {},
         notice=notice,
     )
+
+
+def _read_place(text: str | None) -> UUID | None:
+    """Where a page of ranges begins. Anything that we did not write begins at the newest."""
+    try:
+        return _range_uuid(text or "")
+    except NotFoundError:
+        return None
 
 
 @post("/codes/mint", status_code=303)

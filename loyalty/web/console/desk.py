@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 from typing import Any, Literal
+from uuid import UUID
 
+import msgspec
 from litestar import Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.ids import new_id
+from loyalty.kit.programme import Channel, list_channels
 from loyalty.web.i18n import Formats, Translator
+from loyalty.web.member.join import CHANNEL_CODE as OWN_PAGES
 from loyalty.web.rendering import language_of, page
 from loyalty.web.staff.person import Desk
 
 Section = Literal["overview", "members", "ledger", "codes", "rules", "tiers", "catalogue"]
+
+
+class Places(msgspec.Struct, frozen=True, kw_only=True):
+    """What channels are called. The shopper's own pages, where people join too, are none and have a name as well."""
+
+    channels: list[Channel]
+    own_pages: str
+
+    def name(self, key: UUID | str) -> str:
+        """A channel's name by id or code, or by a source such as `channel:online`; what is unknown stays as it is."""
+        code = key.partition(":")[2] or key if isinstance(key, str) else key
+        if code == OWN_PAGES:
+            return self.own_pages
+        return next((channel.name for channel in self.channels if code in (channel.id, channel.code)), str(key))
+
+    @property
+    def by_code(self) -> dict[str, str]:
+        """The names of channels by their codes."""
+        return {channel.code: channel.name for channel in self.channels}
+
+
+async def read_places(connection: AsyncConnection, desk: Desk, t: Translator) -> Places:
+    """The programme's channels and their names."""
+    return Places(
+        channels=await list_channels(connection, desk.programme.id), own_pages=t("console.channels.own_pages")
+    )
 
 
 def form_key() -> str:

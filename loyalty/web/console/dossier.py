@@ -16,7 +16,7 @@ from loyalty.channels.orders.reading import Purchase, purchase_history
 from loyalty.items.reading import ClaimedItem, claimed_items
 from loyalty.kit.clock import utc_now
 from loyalty.kit.ids import public_id
-from loyalty.kit.programme import Channel, Programme, list_channels
+from loyalty.kit.programme import Programme
 from loyalty.members.consent import Consent, consent_history
 from loyalty.members.directory import StoredIdentity
 from loyalty.members.emails import mask_email
@@ -24,9 +24,11 @@ from loyalty.members.member import Member, person_ids
 from loyalty.members.merge import Merge, list_merges
 from loyalty.members.phones import mask_phone
 from loyalty.members.profile import Profile, read_profile
+from loyalty.web.console.desk import Places, read_places
 from loyalty.web.console.entries import Occasion, Told, occasion, tell
 from loyalty.web.i18n import Formats, Translator
 from loyalty.web.security.staff_actions import StaffAction, list_actions
+from loyalty.web.staff.person import Desk
 from loyalty.web.state import Services
 from redemption.coupons import Coupon, wallet
 from redemption.reading import redemptions_of_member
@@ -81,22 +83,18 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     coupons: list[Coupon]
     claims: list[ClaimedItem]
     merges: list[Merge]
-    channels: list[Channel]
+    places: Places
 
     @property
     def points(self) -> Balance:
         """The balance of spendable points."""
         return next((each for each in self.balances if each.unit == "points"), Balance(unit="points"))
 
-    def channel(self, key: UUID | str) -> str:
-        """A channel's name by id or code; what is unknown is shown as it is."""
-        return next((channel.name for channel in self.channels if key in (channel.id, channel.code)), str(key))
-
 
 async def read_dossier(
     connection: AsyncConnection,
     services: Services,
-    programme: Programme,
+    desk: Desk,
     member: Member,
     t: Translator,
     formats: Formats,
@@ -104,11 +102,12 @@ async def read_dossier(
     revealed: bool,
 ) -> Dossier:
     """Read it all. With `revealed` identities are in the clear."""
+    programme = desk.programme
     ids = await person_ids(connection, member_id=member.id)
     profile = await read_profile(connection, services.keyring, member_id=member.id)
-    channels = await list_channels(connection, programme.id)
+    places = await read_places(connection, desk, t)
     redemptions = await redemptions_of_member(connection, member_id=member.id, person_ids=ids, limit=LINES)
-    told, older = await read_entries(connection, member, ids, channels, redemptions, t, limit=ENTRIES)
+    told, older = await read_entries(connection, member, ids, places, redemptions, t, limit=ENTRIES)
     merges = {trail.id: trail for each in ids for trail in await list_merges(connection, member_id=each)}
     return Dossier(
         member=member,
@@ -125,7 +124,7 @@ async def read_dossier(
         balances=await balances(connection, member_id=member.id),
         expiring=await expiring(connection, member_id=member.id),
         lots=[
-            (lot, occasion(lot.source, t, channels={channel.code: channel.name for channel in channels}))
+            (lot, occasion(lot.source, t, channels=places.by_code))
             for lot in await lots(connection, member_id=member.id, limit=LOTS)
         ],
         entries=told,
@@ -135,7 +134,7 @@ async def read_dossier(
         coupons=await wallet(connection, member_id=member.id, person_ids=ids, usable_only=False),
         claims=await claimed_items(connection, member_ids=ids, limit=LINES),
         merges=sorted(merges.values(), key=lambda trail: trail.merged_at),
-        channels=channels,
+        places=places,
     )
 
 
@@ -143,7 +142,7 @@ async def read_entries(
     connection: AsyncConnection,
     member: Member,
     ids: Sequence[UUID],
-    channels: Sequence[Channel],
+    places: Places,
     redemptions: Sequence[Redemption],
     t: Translator,
     *,
@@ -154,16 +153,15 @@ async def read_entries(
     """A page of the person's ledger, under every id they were a member as; and where the next one begins."""
     entries = await history(connection, member_ids=ids, unit=unit, before=before, limit=limit + 1)
     shown = entries[:limit]
-    names = {channel.code: channel.name for channel in channels}
-    told = tell(shown, t, channels=names, receipts=_receipts(redemptions, channels, t), present_id=member.id)
+    receipts = _receipts(redemptions, places, t)
+    told = tell(shown, t, channels=places.by_code, receipts=receipts, present_id=member.id)
     return told, _write_cursor(shown[-1]) if len(entries) > limit else None
 
 
-def _receipts(redemptions: Sequence[Redemption], channels: Sequence[Channel], t: Translator) -> Mapping[str, str]:
-    names = {channel.id: channel.name for channel in channels}
+def _receipts(redemptions: Sequence[Redemption], places: Places, t: Translator) -> Mapping[str, str]:
     return {
         f"redemption:{public_id('rdm', each.id)}": t(
-            "console.entry.where", channel=names.get(each.channel_id, ""), number=each.receipt_number
+            "console.entry.where", channel=places.name(each.channel_id), number=each.receipt_number
         )
         for each in redemptions
         if each.receipt_number is not None

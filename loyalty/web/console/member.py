@@ -23,12 +23,11 @@ from loyalty.kit.errors import (
     TooManyAttemptsError,
 )
 from loyalty.kit.ids import parse_public_id, public_id
-from loyalty.kit.programme import list_channels
 from loyalty.members.member import MEMBER_PREFIX, Member, get_member, keep_unmerged, person_ids
 from loyalty.members.merge import MERGE_PREFIX, unmerge
 from loyalty.members.profile import read_profiles
 from loyalty.web.console import dossier
-from loyalty.web.console.desk import console_page, words
+from loyalty.web.console.desk import console_page, read_places, words
 from loyalty.web.console.members import member_address
 from loyalty.web.i18n import Translator
 from loyalty.web.member.visitor import network_address, read_form, see_other
@@ -70,7 +69,7 @@ async def _show(
     status_code: int = 200,
 ) -> Response[Any]:
     t, formats = words(request, desk)
-    read = await dossier.read_dossier(connection, services, desk.programme, member, t, formats, revealed=revealed)
+    read = await dossier.read_dossier(connection, services, desk, member, t, formats, revealed=revealed)
     return console_page(
         request,
         "console/member.html",
@@ -123,7 +122,7 @@ async def show_member_ledger(
             connection,
             member,
             ids,
-            await list_channels(connection, desk.programme.id),
+            await read_places(connection, desk, t),
             await redemptions_of_member(connection, member_id=member.id, person_ids=ids, limit=500),
             t,
             limit=dossier.PAGE,

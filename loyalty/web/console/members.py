@@ -11,12 +11,12 @@ from litestar.di import NamedDependency
 
 from loyalty.kit.errors import NotFoundError
 from loyalty.kit.ids import parse_public_id
-from loyalty.kit.programme import list_channels
 from loyalty.members.identity import find
 from loyalty.members.member import MEMBER_PREFIX, Member
 from loyalty.members.profile import read_profiles
 from loyalty.members.reading import Place, list_members
-from loyalty.web.console.desk import console_page
+from loyalty.web.console.desk import console_page, read_places, words
+from loyalty.web.member.join import CHANNEL_CODE as OWN_PAGES
 from loyalty.web.member.visitor import read_form, see_other
 from loyalty.web.staff.person import read_manager
 from loyalty.web.state import Services
@@ -38,9 +38,10 @@ async def show_members(request: Request[Any, Any, Any], services: NamedDependenc
     state = _state(asked.get("state"))
     async with services.transaction() as connection:
         desk = await read_manager(request, services, connection)
-        channels = await list_channels(connection, desk.programme.id)
+        t, _ = words(request, desk)
+        places = await read_places(connection, desk, t)
         channel = asked.get("channel")
-        if channel not in {each.code for each in channels}:
+        if channel not in {OWN_PAGES, *places.by_code}:
             channel = None
         found = await list_members(
             connection,
@@ -60,7 +61,8 @@ async def show_members(request: Request[Any, Any, Any], services: NamedDependenc
         desk,
         section="members",
         people=[(member, profiles[member.id], member_address(member)) for member in shown],
-        channels=channels,
+        places=places,
+        channels=[*places.by_code, OWN_PAGES],
         channel=channel,
         state=state,
         states=get_args(_State),
@@ -78,7 +80,8 @@ async def find_members(request: Request[Any, Any, Any], services: NamedDependenc
     async with services.transaction() as connection:
         desk = await read_manager(request, services, connection)
         found = await find(connection, services.keyring, programme_id=desk.programme.id, text=text)
-        channels = await list_channels(connection, desk.programme.id)
+        t, _ = words(request, desk)
+        places = await read_places(connection, desk, t)
         profiles = await read_profiles(connection, services.keyring, [member.id for member in found])
     if len(found) == 1:
         return see_other(member_address(found[0]))
@@ -89,7 +92,8 @@ async def find_members(request: Request[Any, Any, Any], services: NamedDependenc
         section="members",
         here="/console/members",
         people=[(member, profiles[member.id], member_address(member)) for member in found],
-        channels=channels,
+        places=places,
+        channels=[*places.by_code, OWN_PAGES],
         channel=None,
         state="active",
         states=get_args(_State),

@@ -18,14 +18,13 @@ from ledger.reading import recent
 from loyalty.channels.orders.summary import Sales, sales_since
 from loyalty.items.reading import Alert, list_alerts
 from loyalty.kit.clock import add_months, local_date, utc_now
-from loyalty.kit.programme import Channel, Programme, list_channels
 from loyalty.members.profile import read_profiles
 from loyalty.members.reading import ChannelCount, MemberCounts, count_by_channel, count_members
 from loyalty.web.charts import Flow, flow_chart
-from loyalty.web.console.desk import console_page, words
+from loyalty.web.console.desk import Places, console_page, read_places, words
 from loyalty.web.console.entries import Told, tell
 from loyalty.web.i18n import Formats, Translator
-from loyalty.web.staff.person import read_manager
+from loyalty.web.staff.person import Desk, read_manager
 from loyalty.web.state import Services
 from redemption.money_off import RedemptionPolicy, worth_minor
 from redemption.policies import list_policies
@@ -59,16 +58,12 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     alerts: list[Alert]
     activity: list[Told]
     names: dict[UUID, str]
-    channels: list[Channel]
+    places: Places
 
     @property
     def most_in_a_tier(self) -> int:
         """The members of the fullest tier, at least 1: what a bar of the picture is measured against."""
         return max([1, *(count.members for count in self.by_tier)])
-
-    def channel(self, key: UUID | str) -> str:
-        """A channel's name by id or code; what is unknown is shown as it is."""
-        return next((channel.name for channel in self.channels if key in (channel.id, channel.code)), str(key))
 
 
 @get("/")
@@ -77,7 +72,7 @@ async def show_overview(request: Request[Any, Any, Any], services: NamedDependen
     async with services.transaction() as connection:
         desk = await read_manager(request, services, connection)
         t, formats = words(request, desk)
-        view = await _read(connection, services, desk.programme, t)
+        view = await _read(connection, services, desk, t)
     return console_page(
         request,
         "console/overview.html",
@@ -89,14 +84,14 @@ async def show_overview(request: Request[Any, Any, Any], services: NamedDependen
     )
 
 
-async def _read(connection: AsyncConnection, services: Services, programme: Programme, t: Translator) -> Overview:
-    now = utc_now()
+async def _read(connection: AsyncConnection, services: Services, desk: Desk, t: Translator) -> Overview:
+    now, programme = utc_now(), desk.programme
     since = now - timedelta(days=DAYS)
     programme_id = programme.id
     counts = await count_members(connection, programme_id=programme_id)
     owed = {each.unit: each for each in await liabilities(connection, programme_id=programme_id)}
     points = owed.get("points") or Liability(unit="points", members=0, posted=0, pending=0, held=0, debt=0)
-    channels = await list_channels(connection, programme.id)
+    places = await read_places(connection, desk, t)
     entries = await recent(connection, programme_id=programme_id, limit=_ACTIVITY)
     profiles = await read_profiles(connection, services.keyring, {entry.member_id for entry in entries})
     flow = await monthly_flow(connection, programme_id=programme_id, time_zone=programme.time_zone, months=MONTHS)
@@ -110,9 +105,9 @@ async def _read(connection: AsyncConnection, services: Services, programme: Prog
         sales=await sales_since(connection, programme_id=programme_id, since=since),
         redeemed=await redeemed_since(connection, programme_id=programme_id, since=since),
         alerts=await list_alerts(connection, programme_id=programme_id, since=now - timedelta(days=ALERT_DAYS)),
-        activity=tell(entries, t, channels={channel.code: channel.name for channel in channels}),
+        activity=tell(entries, t, channels=places.by_code),
         names={member_id: profile.display_name for member_id, profile in profiles.items()},
-        channels=channels,
+        places=places,
     )
 
 

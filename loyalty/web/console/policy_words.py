@@ -88,6 +88,8 @@ class _Teller:
     def tell(self, rule: Rule, *, inside: bool = False) -> str:
         """The words for a rule."""
         t = self._t
+        if isinstance(rule, OneOf) and len(rule.values) == 1:
+            rule = Compare(field=rule.field, op="eq", value=rule.values[0])
         match rule:
             case AllOf(rules=rules) | AnyOf(rules=rules):
                 word = "and" if isinstance(rule, AllOf) else "or"

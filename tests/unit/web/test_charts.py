@@ -51,6 +51,14 @@ def test_everything_lies_inside_the_picture() -> None:
         assert y + height <= 280
 
 
+def test_large_numbers_have_room_at_the_edge() -> None:
+    svg = _svg(_flow((48_000_000, 31_000_000)))
+
+    for mark in svg.iter("text"):
+        if mark.get("text-anchor") == "end":
+            assert float(mark.attrib["x"]) >= 7.5 * len(mark.text or "")
+
+
 def test_many_months_name_only_some_of_them() -> None:
     labels = re.findall(r'text-anchor="middle">(M\d+)<', _flow(*[(1, 1)] * 36))
 

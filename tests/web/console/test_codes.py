@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 import pypdf
 import pytest
@@ -99,3 +100,20 @@ async def test_crm_sees_codes_but_neither_mints_nor_takes_them(house: House, man
         assert answer.status_code == 403
 
     assert await ranges(house) == before
+
+
+async def test_print_orders_are_listed_in_pages(house: House, admin: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loyalty.web.console.codes.PAGE", 2)
+    await admin.get("/console/codes")
+    for number in range(3):
+        await admin.send("/console/codes/mint", **FORM | {"count": "1", "print_order": f"page-{number}"})
+    seen: list[str] = []
+    address: str | None = "/console/codes"
+
+    while address:
+        await admin.get(address)
+        seen += re.findall(r'<tr id="(rng_\w+)"', admin.text)
+        older = re.search(r'href="([^"]+)" rel="next"', admin.text)
+        address = older[1] if older else None
+
+    assert seen == [each.public_id for each in await ranges(house)]

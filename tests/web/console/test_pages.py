@@ -10,6 +10,9 @@ from loyalty.items.tables import item_scan_table, item_table
 from loyalty.kit.clock import utc_now
 from loyalty.kit.db import transaction
 from loyalty.kit.ids import new_id
+from loyalty.members.identifiers import phone_identity
+from loyalty.members.joining import register
+from loyalty.web.member.join import CHANNEL_CODE
 from tests.web.console.conftest import GTIN, Life
 from tests.web.house import House
 from tests.web.member.conftest import Browser
@@ -159,3 +162,20 @@ async def test_nobody_found_says_what_to_try(manager: Browser) -> None:
 
     assert answer.url.path == "/console/members/find"
     assert "Nobody is known by this." in manager.words
+
+
+async def test_whoever_joined_on_our_own_pages_is_counted_and_listed_there(house: House, manager: Browser) -> None:
+    async with transaction(house.engine) as connection:
+        made = await register(
+            connection,
+            house.services.keyring,
+            programme_id=house.programme.id,
+            channel_code=CHANNEL_CODE,
+            identities=[phone_identity("+8619900059999")],
+            joined_at=utc_now(),
+        )
+
+    await manager.get("/console")
+    assert "Item pages 1 1" in manager.words
+    await manager.get(f"/console/members?channel={CHANNEL_CODE}")
+    assert re.findall(r'href="/console/members/(mem_\w+)"', manager.text) == [made.member.public_id]

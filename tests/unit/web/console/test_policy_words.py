@@ -43,6 +43,7 @@ def test_a_rate_says_what_it_gives_for_what(rate: Rate, said: str) -> None:
         (Present(field="tier"), "Only where the member’s tier is known"),
         (StartsWith(field="channel", prefix="sh-"), "Only where the channel begins with sh-"),
         (OneOf(field="currency", values=("CNY", "HKD")), "Only where the currency is one of CNY, HKD"),
+        (OneOf(field="currency", values=("CNY",)), "Only where the currency is CNY"),
         (
             AllOf(
                 rules=(
