@@ -36,7 +36,7 @@ $(VENV)/dev: $(VENV)/runtime requirements/dev.txt
 setup: $(VENV)/dev
 
 demo: $(VENV)/runtime
-	@$(BIN)/tallystar demo
+	@$(BIN)/tallystar demo $(ARGS)
 
 test: $(VENV)/dev
 	@$(BIN)/python -m pytest -m "not long" -n auto $(ARGS)

@@ -45,7 +45,7 @@ async def settle(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  
     engine = _parts(context).engine
     swept = await sweep(engine)
     closed = await sweep_all(engine)
-    if swept.accounts or closed:
+    if swept.entries or closed:
         logger.info("settled %d accounts by %d entries, closed %d redemptions", swept.accounts, swept.entries, closed)
 
 
@@ -64,7 +64,8 @@ async def keep_house(context: JobContext, timestamp: int) -> None:  # noqa: ARG0
     """Each hour: forget what is over, and seal personal data anew where its key was rotated."""
     parts = _parts(context)
     forgotten = await forget_what_is_over(parts.engine)
-    logger.info("forgot %s", forgotten)
+    if any(forgotten.values()):
+        logger.info("forgot %s", forgotten)
     while True:
         async with transaction(parts.engine) as connection:
             if await reseal(connection, parts.keyring) == 0:
