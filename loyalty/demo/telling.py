@@ -123,8 +123,10 @@ class Teller:
             identities.append(phone_identity(person.phone, verified=scanned))
         if first and person.email is not None:
             identities.append(email_identity(person.email))
-        if not scanned:
-            identities += _channel_identities(person, entrance.channel or "")
+        if entrance.channel is not None:
+            identities += _channel_identities(person, entrance.channel)
+            if entrance.channel != ONLINE:
+                identities.append(_till_number(person, entrance.channel))
         source = MEMBER_PAGES if scanned else f"channel:{entrance.channel}"
         answers = [(TERMS, TERMS_VERSION, True), (MARKETING_SMS, MARKETING_VERSION, person.marketing)]
         return Record(
@@ -226,6 +228,11 @@ def _channel_identities(person: Person, channel: str) -> list[Identity]:
     if channel == ONLINE:
         return [channel_identity("customer", person.account, channel_code=ONLINE)] if person.account else []
     return [channel_identity("card", person.card, channel_code=PROGRAMME_WIDE)] if person.card else []
+
+
+def _till_number(person: Person, store: str) -> Identity:
+    """The number that a store's own till system has for a customer."""
+    return channel_identity("customer", f"{100_000 + person.number}", channel_code=store)
 
 
 def _phone(person: Person) -> Identity:
