@@ -67,7 +67,6 @@ account_table: Final = Table(
     Column("head", LargeBinary, nullable=False),
     CheckConstraint("posted >= 0 AND pending >= 0 AND held >= 0 AND debt >= 0", name="not_negative"),
     Index("account_next_due_idx", "next_due", postgresql_where=text("next_due IS NOT NULL")),
-    Index("account_programme_id_unit_idx", "programme_id", "unit"),
     schema=SCHEMA,
 )
 

@@ -39,7 +39,8 @@ CREATE TABLE ledger.account (
     CONSTRAINT account_not_negative_check CHECK (posted >= 0 AND pending >= 0 AND held >= 0 AND debt >= 0)
 ) WITH (fillfactor = 60);
 CREATE INDEX account_next_due_idx ON ledger.account (next_due) WHERE next_due IS NOT NULL;
-CREATE INDEX account_programme_id_unit_idx ON ledger.account (programme_id, unit);
+-- No index by programme: posting looks accounts up by member, a plan made while the table is new could take such an
+-- index for that instead, and sums over a programme read all its accounts anyway.
 
 CREATE TABLE ledger.entry (
     member_id uuid NOT NULL,
