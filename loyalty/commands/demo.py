@@ -121,6 +121,8 @@ def _open(settings: Settings, url: str, *, members: int, seed: int, fresh: bool,
             with Counter("days of the story", total=100) as counter:
 
                 def progress(story: Story, days: int) -> None:
+                    if days == 1:
+                        click.echo(f"Telling a year of {members:,} members into it, which is done once ...")
                     counter.show(days, 100 * days // len(story.days))
 
                 return await open_demonstration(

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from loyalty.commands.demo import _listen
+from loyalty.commands.demo import _demonstrating, _listen
 from loyalty.kit.embedded import EmbeddedPostgres
 from loyalty.kit.errors import ConflictError
 from loyalty.settings import Settings
@@ -75,6 +75,23 @@ def test_a_port_that_was_asked_for_is_that_one_or_none(busy: int, tmp_path: Path
 def test_an_address_that_is_not_this_machines_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConflictError, match="cannot be listened on"):
         _listen(Settings(home=tmp_path, host="192.0.2.1"), None)
+
+
+def test_the_printed_address_is_one_that_others_can_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TALLYSTAR_PUBLIC_URL", raising=False)
+    with socket.create_server(("0.0.0.0", 0)) as listener:  # noqa: S104  (what the test is about)
+        port = listener.getsockname()[1]
+        everywhere = _demonstrating(Settings(home=tmp_path, host="0.0.0.0"), listener)  # noqa: S104
+    assert re.fullmatch(rf"http://(?!0\.0\.0\.0)[0-9.]+:{port}", everywhere.public_url)
+    assert everywhere.demo
+    assert everywhere.programme == "tangwu"
+
+
+def test_an_address_that_was_set_is_printed_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TALLYSTAR_PUBLIC_URL", "https://demo.example.com")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        settings = _demonstrating(Settings(home=tmp_path, public_url="https://demo.example.com"), listener)
+    assert settings.public_url == "https://demo.example.com"
 
 
 @pytest.mark.long
