@@ -26,7 +26,7 @@ from loyalty.web.security.api_keys import SCOPES, create_api_key
 from tests.bench.report import Measure
 
 CONNECTIONS = 32
-SECONDS = 6.0
+SECONDS = 4.0
 ROUNDS = 3
 MEMBERS = 500
 

@@ -14,7 +14,7 @@ from tests.bench.report import Measure
 
 SQL = Path(__file__).parent / "sql"
 CLIENTS = 16
-SECONDS = 8
+SECONDS = 5
 ACROSS_EACH = 400
 ROUNDS = 3
 
