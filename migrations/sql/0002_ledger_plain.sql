@@ -5,7 +5,8 @@
 -- account that exists, nothing due, no debt, a new key - is therefore done here in four or five statements. Whatever is
 -- not plain answers NULL, has written nothing, and is left to the general function, which refuses with a reason.
 --
--- The rule of the general path holds here too: lock first, then a statement of its own, so that its snapshot is fresh.
+-- The rule of the general path holds here too: lock first, and only then, in a statement of its own, take the clock and
+-- look further. A clock taken in the locking statement would be older than the posting that it waited for.
 -- The key's unique index refuses a repeated posting. That the hashes are the same is what `ledger verify` shows.
 
 CREATE FUNCTION ledger.earn_plainly(
@@ -19,23 +20,29 @@ DECLARE
     v_held bigint;
     v_idle timestamptz;
     v_head bytea;
+    v_last timestamptz;
+    v_due timestamptz;
     v_now timestamptz;
     v_effective timestamptz;
     v_expires timestamptz;
     v_hash bytea;
 BEGIN
-    SELECT a.seq + 1, a.posted + p_amount, a.pending, a.held, a.idle_expires_at, a.head,
-        clock.now, coalesce(p_effective, clock.now),
+    SELECT seq + 1, posted + p_amount, pending, held, idle_expires_at, head, last_at, next_due
+    INTO v_seq, v_posted, v_pending, v_held, v_idle, v_head, v_last, v_due
+    FROM ledger.account
+    WHERE member_id = p_member AND unit = p_unit AND programme_id = p_programme AND debt = 0
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT clock.now, coalesce(p_effective, clock.now),
         CASE p_expiry WHEN 'policy' THEN ledger.expiry_of(u, coalesce(p_effective, clock.now))
                       WHEN 'at' THEN p_expires END
-    INTO v_seq, v_posted, v_pending, v_held, v_idle, v_head, v_now, v_effective, v_expires
-    FROM ledger.account AS a
-    JOIN ledger.unit AS u ON u.programme_id = a.programme_id AND u.code = a.unit
-    CROSS JOIN LATERAL (SELECT greatest(ledger.clock(), a.last_at) AS now OFFSET 0) AS clock
-    WHERE a.member_id = p_member AND a.unit = p_unit AND a.programme_id = p_programme
-        AND a.debt = 0 AND (a.next_due IS NULL OR a.next_due > clock.now)
-        AND u.expiry_kind <> 'after_activity' AND (p_effective IS NULL OR p_effective <= clock.now)
-    FOR NO KEY UPDATE OF a;
+    INTO v_now, v_effective, v_expires
+    FROM (SELECT greatest(ledger.clock(), v_last) AS now OFFSET 0) AS clock
+    JOIN ledger.unit AS u ON u.programme_id = p_programme AND u.code = p_unit
+    WHERE (v_due IS NULL OR v_due > clock.now)
+        AND u.expiry_kind <> 'after_activity' AND (p_effective IS NULL OR p_effective <= clock.now);
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
@@ -80,22 +87,27 @@ DECLARE
     v_debt bigint;
     v_idle timestamptz;
     v_head bytea;
+    v_last timestamptz;
+    v_due timestamptz;
     v_now timestamptz;
     v_effective timestamptz;
     v_hash bytea;
     v_lot bigint;
     v_remaining bigint;
 BEGIN
-    SELECT a.seq + 1, a.posted - p_amount, a.pending, a.held, a.debt, a.idle_expires_at, a.head,
-        clock.now, coalesce(p_effective, clock.now)
-    INTO v_seq, v_posted, v_pending, v_held, v_debt, v_idle, v_head, v_now, v_effective
-    FROM ledger.account AS a
-    JOIN ledger.unit AS u ON u.programme_id = a.programme_id AND u.code = a.unit
-    CROSS JOIN LATERAL (SELECT greatest(ledger.clock(), a.last_at) AS now OFFSET 0) AS clock
-    WHERE a.member_id = p_member AND a.unit = p_unit AND a.programme_id = p_programme AND a.posted >= p_amount
-        AND (a.next_due IS NULL OR a.next_due > clock.now)
-        AND u.spendable AND u.expiry_kind <> 'after_activity' AND (p_effective IS NULL OR p_effective <= clock.now)
-    FOR NO KEY UPDATE OF a;
+    SELECT seq + 1, posted - p_amount, pending, held, debt, idle_expires_at, head, last_at, next_due
+    INTO v_seq, v_posted, v_pending, v_held, v_debt, v_idle, v_head, v_last, v_due
+    FROM ledger.account
+    WHERE member_id = p_member AND unit = p_unit AND programme_id = p_programme AND posted >= p_amount
+    FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT clock.now, coalesce(p_effective, clock.now) INTO v_now, v_effective
+    FROM (SELECT greatest(ledger.clock(), v_last) AS now OFFSET 0) AS clock
+    JOIN ledger.unit AS u ON u.programme_id = p_programme AND u.code = p_unit
+    WHERE (v_due IS NULL OR v_due > clock.now)
+        AND u.spendable AND u.expiry_kind <> 'after_activity' AND (p_effective IS NULL OR p_effective <= clock.now);
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
