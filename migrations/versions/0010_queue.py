@@ -10,7 +10,7 @@ from pathlib import Path
 from alembic import op
 from procrastinate.schema import SchemaManager
 
-revision = "0010_jobs"
+revision = "0010_queue"
 down_revision = "0009_web"
 branch_labels = None
 depends_on = None
