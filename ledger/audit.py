@@ -55,16 +55,9 @@ _MEMBERS: Final = text("""
 """)
 
 _ENTRIES: Final = text("""
-    SELECT e.*, al.lots, al.amounts, al.positions
-    FROM ledger.entry AS e
-    LEFT JOIN LATERAL (
-        SELECT array_agg(lot_seq ORDER BY position) AS lots, array_agg(amount ORDER BY position) AS amounts,
-               array_agg(position ORDER BY position) AS positions
-        FROM ledger.allocation
-        WHERE member_id = e.member_id AND unit = e.unit AND seq = e.seq
-    ) AS al ON true
-    WHERE e.member_id BETWEEN :first AND :last
-    ORDER BY e.member_id, e.unit, e.seq
+    SELECT * FROM ledger.entry
+    WHERE member_id BETWEEN :first AND :last
+    ORDER BY member_id, unit, seq
 """)
 
 
@@ -89,7 +82,7 @@ async def verify(
 
 
 async def rebuild(connection: AsyncConnection, *, progress: Callable[[int], None] | None = None) -> int:
-    """Write the projections anew from the entries and allocations; answers the number of accounts.
+    """Write the projections anew from the entries; answers the number of accounts.
 
     It locks the projections against postings until the transaction ends, so run it when shops are closed. Where entries
     themselves are wrong, it rebuilds what they say: verify first.
@@ -131,9 +124,7 @@ async def _load(connection: AsyncConnection, first: UUID, last: UUID) -> dict[Ac
     for entry in (await connection.execute(_ENTRIES, span)).mappings():
         found = account(entry)
         found.entries += 1
-        found.replay.apply(entry, entry["lots"], entry["amounts"])
-        if entry["positions"] is not None and entry["positions"] != [*range(1, len(entry["positions"]) + 1)]:
-            found.replay.problems.append((entry["seq"], "its allocations are not numbered from 1 on"))
+        found.replay.apply(entry)
     for row in await _rows(connection, "account", span):
         account(row).row = row
     for row in await _rows(connection, "lot", span):

@@ -338,9 +338,9 @@ _POSITION: Final = """
     WITH entries AS (
         SELECT * FROM ledger.entry WHERE member_id = :member AND unit = :unit AND {clock} <= :moment
     ), taken AS (
-        SELECT al.lot_seq AS lot, al.amount * ((e.credit IN ('member', 'pending'))::int
-                                               - (e.debit IN ('member', 'pending'))::int) AS amount
-        FROM entries AS e JOIN ledger.allocation AS al USING (member_id, unit, seq)
+        SELECT al.lot, al.amount * ((e.credit IN ('member', 'pending'))::int
+                                    - (e.debit IN ('member', 'pending'))::int) AS amount
+        FROM entries AS e CROSS JOIN LATERAL unnest(e.lots, e.amounts) AS al (lot, amount)
         UNION ALL
         SELECT seq, amount FROM entries WHERE opens_lot
     )

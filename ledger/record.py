@@ -59,7 +59,7 @@ FIELDS: Final[tuple[tuple[str, int], ...]] = (
     ("lots", _BIGINTS),
     ("amounts", _BIGINTS),
 )
-"""The columns of `ledger.entry` in the order of `ledger.append`, then the takings; with PostgreSQL's type numbers."""
+"""The columns of `ledger.entry` but its hash, with PostgreSQL's type numbers."""
 
 _HEADER: Final = struct.Struct(">ii")
 _COUNT: Final = struct.pack(">i", len(FIELDS))
@@ -91,7 +91,7 @@ _ENCODERS: Final[dict[int, Callable[[Any], bytes]]] = {
 
 
 def encode(values: Mapping[Any, Any]) -> bytes:
-    """Write the record of an entry; `lots` and `amounts` are its takings in their order, or None."""
+    """Write the record of an entry, a row of `ledger.entry` by column."""
     parts = [_COUNT]
     for name, kind in FIELDS:
         value = values[name]

@@ -66,13 +66,15 @@ class AccountReplay:
             "debt": -self.classes.get("debt", 0),
         }
 
-    def apply(self, entry: Mapping[Any, Any], lots: Sequence[int] | None, amounts: Sequence[int] | None) -> None:
-        """Apply the next entry (a row of `ledger.entry` by column) and its takings."""
+    def apply(self, entry: Mapping[Any, Any]) -> None:
+        """Apply the next entry, a row of `ledger.entry` by column."""
         sequence: int = entry["seq"]
+        lots: Sequence[int] = entry["lots"] or ()
+        amounts: Sequence[int] = entry["amounts"] or ()
         if sequence != self.sequence + 1:
             self._problem(sequence, f"entry {self.sequence + 1} is missing before it")
         self.sequence = sequence
-        expected = chain(self.head, {**entry, "lots": lots, "amounts": amounts})
+        expected = chain(self.head, entry)
         if expected != entry["hash"]:
             self._problem(sequence, "its hash does not fit its content and the entry before it")
         self.head = entry["hash"]
@@ -88,11 +90,11 @@ class AccountReplay:
                 self._problem(sequence, f"{name} falls to {balance}")
             if balance != entry[name]:
                 self._problem(sequence, f"{name} is written as {entry[name]} and adds up to {balance}")
-        if lots is not None and amounts is not None and sum(amounts) != amount:
-            self._problem(sequence, f"its allocations add up to {sum(amounts)}, not {amount}")
-        self._apply_to_lots(entry, lots or (), amounts or ())
+        if len(lots) != len(amounts) or (lots and sum(amounts) != amount):
+            self._problem(sequence, f"its takings add up to {sum(amounts)}, not {amount}")
+        self._apply_to_lots(entry, lots, amounts)
         if entry["hold_id"] is not None:
-            self._apply_to_hold(entry, list(lots or ()), list(amounts or ()))
+            self._apply_to_hold(entry, list(lots), list(amounts))
 
     def _problem(self, sequence: int, text: str) -> None:
         self.problems.append((sequence, text))
@@ -116,7 +118,7 @@ class AccountReplay:
             if home is not None:
                 home.expired -= entry["amount"]
         sign = (entry["credit"] in _HOLDINGS) - (entry["debit"] in _HOLDINGS)
-        for number, amount in zip(lots, amounts, strict=True):
+        for number, amount in zip(lots, amounts, strict=False):
             lot = self.lots.get(number)
             if lot is None:
                 self._problem(sequence, f"it takes from lot {number}, which was never opened")

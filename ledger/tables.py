@@ -107,6 +107,8 @@ entry_table: Final = Table(
     Column("rule_version", Text),
     Column("effective_at", _moment, nullable=False),
     Column("recorded_at", _moment, nullable=False),
+    Column("lots", ARRAY(BigInteger)),
+    Column("amounts", ARRAY(BigInteger)),
     Column("hash", LargeBinary, nullable=False),
     CheckConstraint("amount > 0", name="amount"),
     Index(
@@ -123,19 +125,6 @@ entry_table: Final = Table(
         "reverses",
         postgresql_where=text("reverses IS NOT NULL"),
     ),
-    schema=SCHEMA,
-)
-
-allocation_table: Final = Table(
-    "allocation",
-    metadata,
-    Column("member_id", Uuid, primary_key=True),
-    Column("unit", Text, primary_key=True),
-    Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("position", Integer, primary_key=True, autoincrement=False),
-    Column("lot_seq", BigInteger, nullable=False),
-    Column("amount", BigInteger, nullable=False),
-    CheckConstraint("amount > 0", name="amount"),
     schema=SCHEMA,
 )
 

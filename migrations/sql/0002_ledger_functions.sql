@@ -153,6 +153,8 @@ BEGIN
     e.debt := a.debt;
     e.idle_expires_at := a.idle_expires_at;
     e.recorded_at := a.last_at;
+    e.lots := p_lots;
+    e.amounts := p_amounts;
     -- record_send writes each value with its type and length, or its absence, so no two records look the same.
     e.hash := sha256(a.head || record_send(ROW(
         e.member_id, e.unit, e.seq, e.programme_id, e.posting, e.kind, e.amount, e.debit, e.credit,
@@ -160,14 +162,9 @@ BEGIN
         e.hold_id, e.peer_id, e.opens_lot, e.lot_expires_at, e.lot_available_at, e.lot_priority,
         e.lot_origin_member, e.lot_origin_seq, e.hold_expires_at, e.idle_expires_at,
         e.source, e.reason, e.actor, e.approved_by, e.rule_version, e.effective_at, e.recorded_at,
-        p_lots, p_amounts)));
+        e.lots, e.amounts)));
     a.head := e.hash;
     INSERT INTO ledger.entry VALUES (e.*);
-    IF p_lots IS NOT NULL THEN
-        INSERT INTO ledger.allocation (member_id, unit, seq, position, lot_seq, amount)
-        SELECT a.member_id, a.unit, a.seq, taken.position, taken.lot_seq, taken.amount
-        FROM unnest(p_lots, p_amounts) WITH ORDINALITY AS taken (lot_seq, amount, position);
-    END IF;
     RETURN a;
 END
 $$;

@@ -119,10 +119,11 @@ BEGIN
     END IF;
     INSERT INTO ledger.entry (
         member_id, unit, seq, programme_id, posting, kind, amount, debit, credit, posted, pending, held, debt,
-        idem_key, request_hash, opens_lot, idle_expires_at, source, effective_at, recorded_at, hash)
+        idem_key, request_hash, opens_lot, idle_expires_at, source, effective_at, recorded_at, lots, amounts, hash)
     VALUES (
         p_member, p_unit, v_seq, p_programme, v_seq, 'spend', p_amount, 'member', 'redeemed',
         v_posted, v_pending, v_held, v_debt, p_key, p_hash, false, v_idle, p_source, v_effective, v_now,
+        ARRAY[v_lot], ARRAY[p_amount],
         sha256(v_head || record_send(ROW(
             p_member, p_unit, v_seq, p_programme, v_seq, 'spend'::text, p_amount, 'member'::text, 'redeemed'::text,
             v_posted, v_pending, v_held, v_debt, p_key, p_hash, NULL::uuid, NULL::bigint, NULL::uuid, NULL::uuid,
@@ -134,8 +135,6 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    INSERT INTO ledger.allocation (member_id, unit, seq, position, lot_seq, amount)
-    VALUES (p_member, p_unit, v_seq, 1, v_lot, p_amount);
     UPDATE ledger.lot SET remaining = v_remaining - p_amount, open = v_remaining > p_amount
     WHERE member_id = p_member AND unit = p_unit AND seq = v_lot;
     UPDATE ledger.account SET posted = v_posted, seq = v_seq, last_at = v_now, head = v_hash

@@ -13,17 +13,13 @@ CREATE FUNCTION ledger.posting_takings(o ledger.entry) RETURNS ledger.takings LA
 DECLARE
     t ledger.takings := (NULL, NULL, 0)::ledger.takings;
     n ledger.entry;
-    v_lots bigint[];
-    v_amounts bigint[];
 BEGIN
     FOR n IN SELECT * FROM ledger.entry WHERE member_id = o.member_id AND unit = o.unit AND seq >= o.seq ORDER BY seq LOOP
         EXIT WHEN n.posting <> o.seq;
         CONTINUE WHEN n.kind <> o.kind;
         t.total := t.total + n.amount;
-        SELECT array_agg(lot_seq ORDER BY position), array_agg(amount ORDER BY position) INTO v_lots, v_amounts
-        FROM ledger.allocation WHERE member_id = n.member_id AND unit = n.unit AND seq = n.seq;
-        t.lots := t.lots || v_lots;
-        t.amounts := t.amounts || v_amounts;
+        t.lots := t.lots || n.lots;
+        t.amounts := t.amounts || n.amounts;
     END LOOP;
     RETURN t;
 END
@@ -232,7 +228,7 @@ BEGIN
     IF p_expires <= a.last_at THEN
         PERFORM ledger.refuse('expiry_in_past', jsonb_build_object('expires_at', p_expires));
     END IF;
-    SELECT lot_seq INTO v_lot FROM ledger.allocation WHERE member_id = p_member AND unit = p_unit AND seq = p_seq;
+    v_lot := o.lots[1];
     SELECT least(o.amount - ledger.reversed_so_far(ARRAY[p_member], p_unit, p_member, p_seq), expired) INTO v_left
     FROM ledger.lot WHERE member_id = p_member AND unit = p_unit AND seq = v_lot;
     e.amount := coalesce(p_amount, v_left);

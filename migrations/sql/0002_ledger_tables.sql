@@ -1,5 +1,5 @@
--- The ledger's tables. `entry` and `allocation` are the truth and are only ever added to; `account`, `lot` and `hold`
--- are projections that can be rebuilt from them. Every key starts with member_id, so that the tables can be
+-- The ledger's tables. `entry` is the truth and is only ever added to: one row holds a transfer whole, with the lots it
+-- took from or gave to. `account`, `lot` and `hold` are projections that can be rebuilt from the entries. Every key starts with member_id, so that the tables can be
 -- distributed by member; no key, foreign key or trigger crosses members.
 
 CREATE SCHEMA ledger;
@@ -77,6 +77,8 @@ CREATE TABLE ledger.entry (
     rule_version text,
     effective_at timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL,
+    lots bigint[],
+    amounts bigint[],
     hash bytea NOT NULL,
     CONSTRAINT entry_pkey PRIMARY KEY (member_id, unit, seq),
     CONSTRAINT entry_amount_check CHECK (amount > 0)
@@ -84,16 +86,11 @@ CREATE TABLE ledger.entry (
 CREATE UNIQUE INDEX entry_member_id_idem_key_idx ON ledger.entry (member_id, idem_key) WHERE idem_key IS NOT NULL;
 CREATE INDEX entry_member_id_unit_reverses_idx ON ledger.entry (member_id, unit, reverses) WHERE reverses IS NOT NULL;
 
-CREATE TABLE ledger.allocation (
-    member_id uuid NOT NULL,
-    unit text NOT NULL,
-    seq bigint NOT NULL,
-    position integer NOT NULL,
-    lot_seq bigint NOT NULL,
-    amount bigint NOT NULL,
-    CONSTRAINT allocation_pkey PRIMARY KEY (member_id, unit, seq, position),
-    CONSTRAINT allocation_amount_check CHECK (amount > 0)
-);
+-- What each entry took from, or gave back to, which lot, in the order in which it did.
+CREATE VIEW ledger.allocation AS
+SELECT e.member_id, e.unit, e.seq, taken.position::integer AS position, taken.lot_seq, taken.amount
+FROM ledger.entry AS e
+CROSS JOIN LATERAL unnest(e.lots, e.amounts) WITH ORDINALITY AS taken (lot_seq, amount, position);
 
 CREATE TABLE ledger.lot (
     member_id uuid NOT NULL,
@@ -142,8 +139,4 @@ $$;
 CREATE TRIGGER entry_append_only BEFORE UPDATE OR DELETE ON ledger.entry
     FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
 CREATE TRIGGER entry_no_truncate BEFORE TRUNCATE ON ledger.entry
-    FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
-CREATE TRIGGER allocation_append_only BEFORE UPDATE OR DELETE ON ledger.allocation
-    FOR EACH ROW EXECUTE FUNCTION ledger.refuse_change();
-CREATE TRIGGER allocation_no_truncate BEFORE TRUNCATE ON ledger.allocation
     FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();

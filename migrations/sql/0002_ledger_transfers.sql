@@ -260,7 +260,7 @@ BEGIN
             END IF;
             IF m.amount > v_part AND m.debit = 'member' THEN
                 SELECT s.lots, s.amounts INTO v_lots, v_amounts
-                FROM ledger.slice(ledger.backwards(ledger.takings_of(m)), v_part, m.amount - v_part) AS s;
+                FROM ledger.slice(ledger.backwards((m.lots, m.amounts, m.amount)::ledger.takings), v_part, m.amount - v_part) AS s;
                 e.amount := m.amount - v_part;
                 e.credit := 'member';
                 a := ledger.append(a, e, v_lots, v_amounts);
@@ -283,11 +283,6 @@ BEGIN
     END IF;
     RETURN ledger.answer(a, CASE WHEN a.seq >= v_first THEN v_first END);
 END
-$$;
-
-CREATE FUNCTION ledger.takings_of(o ledger.entry) RETURNS ledger.takings LANGUAGE sql STABLE AS $$
-    SELECT (array_agg(lot_seq ORDER BY position), array_agg(amount ORDER BY position), sum(amount))::ledger.takings
-    FROM ledger.allocation WHERE member_id = o.member_id AND unit = o.unit AND seq = o.seq
 $$;
 
 -- Points return to the lot that they once left, or, where that lot was itself moved in, to the one it became there.
