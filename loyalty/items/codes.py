@@ -8,6 +8,7 @@ A guess is right once in 2**40 tries. Everything here is pure; the masters come 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
+from loyalty.items.batches import BATCH, Ciphers, Mill, pin_characters, read_serials, serial_strings
 from loyalty.kit.errors import InvalidInputError
 from loyalty.kit.ids import CROCKFORD_ALPHABET, decode_base32, encode_base32
 
@@ -34,10 +36,6 @@ _INDEX_MASK: Final = INDEX_LIMIT - 1
 _TAG_LIMIT: Final = 1 << 40
 _SALT: Final = b"item-code/v1"
 _SEPARATORS: Final = str.maketrans("", "", " -")
-_PAIRS: Final = np.array(
-    [(ord(first), ord(second)) for first in CROCKFORD_ALPHABET for second in CROCKFORD_ALPHABET], dtype=np.uint8
-)
-"""The two characters of every 10 bits: half as many look-ups as a character at a time."""
 
 
 class ItemCode(msgspec.Struct, frozen=True):
@@ -62,9 +60,11 @@ class ItemKeys:
         self.gtin: Final = gtin
         self.kid: Final = kid
         # A cipher is kept, not an encryptor: that has state, and these keys may serve several threads.
-        self._mac: Final = _cipher(master, "mac", gtin, kid)
-        self._enc: Final = _cipher(master, "enc", gtin, kid)
-        self._pin: Final = _cipher(pin_master, "pin", gtin, kid)
+        self._ciphers: Final = Ciphers(
+            mac=_cipher(master, "mac", gtin, kid),
+            enc=_cipher(master, "enc", gtin, kid),
+            pin=_cipher(pin_master, "pin", gtin, kid),
+        )
 
     def mint(self, index: int) -> str:
         """The serial of one item. Raises InvalidInputError where the index is out of range."""
@@ -84,28 +84,36 @@ class ItemKeys:
         index = (value >> 40 & _INDEX_MASK) ^ self._mask(tag)
         return ItemCode(self.gtin, self.kid, index) if hmac.compare_digest(self._tag(index), tag) else None
 
+    def mill(self) -> Mill:
+        """A mill for a thread that mints or reads many serials."""
+        return Mill(self._ciphers, self.kid)
+
     def mint_many(self, lo: int, count: int) -> NDArray[np.bytes_]:
         """The serials of `count` items from index `lo`, as an array of 16-byte strings (`S16`).
 
-        Memory is about 100 bytes a serial, so callers that stream ask for some ten thousand at a time.
         Raises InvalidInputError where the interval is out of range.
         """
         _check_interval(lo, count)
-        index = np.arange(lo, lo + count, dtype=np.uint64)
-        tag = _encrypt(self._mac, index)
-        masked = index ^ (_encrypt(self._enc, tag) & np.uint64(_INDEX_MASK))
-        head = np.uint64(self.kid << 35) | masked
-        # Each half of the 80 bits is 40 bits: four pairs of characters.
-        pairs = np.empty((count, 8, 2), dtype=np.uint8)
-        for place, shift in enumerate((30, 20, 10, 0)):
-            pairs[:, place] = _PAIRS[(head >> np.uint64(shift)) & np.uint64(1023)]
-            pairs[:, place + 4] = _PAIRS[(tag >> np.uint64(shift)) & np.uint64(1023)]
-        return pairs.reshape(count, SERIAL_LENGTH).view(f"S{SERIAL_LENGTH}").reshape(count)
+        mill, rows = self.mill(), np.empty((count, SERIAL_LENGTH), dtype=np.uint8)
+        for first, index in _batches(lo, count):
+            rows[first : first + len(index)] = mill.serials(index)
+        return serial_strings(rows)
+
+    def verify_many(self, serials: Sequence[str] | NDArray[np.bytes_]) -> NDArray[np.int64]:
+        """The indexes of many serials, in any case; -1 for each that is not of this key.
+
+        Takes texts, or an array of 16-byte strings (`S16`). Says of each what `verify` says of it.
+        """
+        mill, indexes = self.mill(), np.empty(len(serials), dtype=np.int64)
+        for first in range(0, len(serials), BATCH):
+            batch = slice(first, first + BATCH)
+            indexes[batch] = mill.indexes(*read_serials(serials[batch]))
+        return indexes
 
     def pin(self, index: int) -> str:
         """The 6 characters under the scratch-off of one item. Raises InvalidInputError on an index out of range."""
         _check_index(index)
-        block = self._pin.encryptor().update(_block(index))
+        block = self._ciphers.pin.encryptor().update(_block(index))
         return encode_base32(int.from_bytes(block[:4]) >> 2, PIN_LENGTH)
 
     def verify_pin(self, index: int, text: str) -> bool:
@@ -117,17 +125,16 @@ class ItemKeys:
     def pin_many(self, lo: int, count: int) -> NDArray[np.bytes_]:
         """The PINs of `count` items from index `lo`, as an array of 6-byte strings (`S6`). Raises as mint_many."""
         _check_interval(lo, count)
-        top = _encrypt(self._pin, np.arange(lo, lo + count, dtype=np.uint64)) >> np.uint64(10)
-        pairs = np.empty((count, 3, 2), dtype=np.uint8)
-        for place, shift in enumerate((20, 10, 0)):
-            pairs[:, place] = _PAIRS[(top >> np.uint64(shift)) & np.uint64(1023)]
-        return pairs.reshape(count, PIN_LENGTH).view(f"S{PIN_LENGTH}").reshape(count)
+        mill, rows = self.mill(), np.empty((count, PIN_LENGTH), dtype=np.uint8)
+        for first, index in _batches(lo, count):
+            rows[first : first + len(index)] = pin_characters(mill.pins(index))
+        return rows.view(f"S{PIN_LENGTH}").reshape(count)
 
     def _tag(self, index: int) -> bytes:
-        return self._mac.encryptor().update(_block(index))[:_FIELD]
+        return self._ciphers.mac.encryptor().update(_block(index))[:_FIELD]
 
     def _mask(self, tag: bytes) -> int:
-        block = self._enc.encryptor().update(bytes(_BLOCK - _FIELD) + tag)
+        block = self._ciphers.enc.encryptor().update(bytes(_BLOCK - _FIELD) + tag)
         return int.from_bytes(block[:_FIELD]) & _INDEX_MASK
 
 
@@ -172,12 +179,10 @@ def _block(value: int) -> bytes:
     return value.to_bytes(_BLOCK)
 
 
-def _encrypt(cipher: Cipher[modes.ECB], values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """AES over a block for each value; the first 40 bits of each, as integers."""
-    blocks = np.zeros((len(values), 2), dtype=">u8")
-    blocks[:, 1] = values
-    encrypted = np.frombuffer(cipher.encryptor().update(blocks.tobytes()), dtype=">u8")
-    return encrypted[::2].astype(np.uint64) >> np.uint64(24)
+def _batches(lo: int, count: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """The indexes of an interval in batches, each with how many came before it."""
+    for first in range(0, count, BATCH):
+        yield first, np.arange(lo + first, lo + min(first + BATCH, count), dtype=np.int64)
 
 
 def _check_index(index: int) -> None:

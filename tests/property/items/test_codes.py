@@ -46,10 +46,46 @@ def test_no_change_of_one_character_verifies(index: int) -> None:
                 assert KEYS.verify(serial[:place] + other + serial[place + 1 :]) is None
 
 
-def test_ten_thousand_random_serials_of_the_key_do_not_verify() -> None:
+def test_200_000_random_strings_and_140_000_changes_of_true_serials_are_all_refused() -> None:
     guesses = random.Random(20260101)  # noqa: S311  (guesses, not secrets)
-    for _ in range(10_000):
-        assert KEYS.verify("1" + "".join(guesses.choices(CROCKFORD_ALPHABET, k=15))) is None
+    strings = ["".join(guesses.choices(CROCKFORD_ALPHABET, k=SERIAL_LENGTH)) for _ in range(100_000)]
+    strings += ["1" + text[1:] for text in strings]  # half of them claim to be of the key
+    true = [serial.decode() for serial in KEYS.mint_many(INDEX_LIMIT - 300, 300).tolist()]
+    changes = [
+        serial[:place] + other + serial[place + 1 :]
+        for serial in true
+        for place, present in enumerate(serial)
+        for other in CROCKFORD_ALPHABET
+        if other != present
+    ][:140_000]
+
+    assert (len(strings), len(changes)) == (200_000, 140_000)
+    assert (KEYS.verify_many(strings) == -1).all()
+    assert (KEYS.verify_many(changes) == -1).all()
+    assert all(KEYS.verify(text) is None for text in strings[::100] + changes[::100])
+
+
+@given(
+    texts=st.lists(
+        st.one_of(
+            indexes.map(KEYS.mint),
+            indexes.map(lambda index: KEYS.mint(index).lower().replace("0", "o").replace("1", "l")),
+            indexes.map(lambda index: "2" + KEYS.mint(index)[1:]),
+            st.text(min_size=14, max_size=18),
+            st.text(alphabet=CROCKFORD_ALPHABET + "iloué", min_size=16, max_size=16),
+        ),
+        max_size=30,
+    )
+)
+def test_bulk_verification_says_of_each_what_single_verification_says(texts: list[str]) -> None:
+    single = [KEYS.verify(text) for text in texts]
+    assert KEYS.verify_many(texts).tolist() == [-1 if code is None else code.index for code in single]
+
+
+@given(lo=st.integers(min_value=0, max_value=INDEX_LIMIT - 20_000), count=st.integers(min_value=0, max_value=20_000))
+@settings(max_examples=10)
+def test_every_serial_of_a_batch_is_read_back_as_its_index(lo: int, count: int) -> None:
+    assert KEYS.verify_many(KEYS.mint_many(lo, count)).tolist() == list(range(lo, lo + count))
 
 
 @given(text=st.text(max_size=20))
