@@ -103,6 +103,13 @@ class ReinstateWindowOverError(ConflictError):
     title = "Too late to bring these points back"
 
 
+class SealOutOfOrderError(ConflictError):
+    """Another process was quicker to make this seal. Members: `number`, `newest`."""
+
+    type = "seal-out-of-order"
+    title = "This seal was made before"
+
+
 class AppendOnlyError(ConflictError):
     """Somebody tried to change what was posted."""
 
@@ -145,6 +152,7 @@ _REFUSALS: Final[dict[str, tuple[type[DomainError], str, str | None]]] = {
     "open_holds": (OpenHoldsError, "{held} points are on hold; capture or release them first", "member"),
     "same_member": (InvalidInputError, "points cannot be moved from a member to the same one", "to_member"),
     "key_reused": (IdempotencyMismatchError, "key {key} was used for another posting", "key"),
+    "seal_out_of_order": (SealOutOfOrderError, "seal {number} cannot follow seal {newest}", None),
     "append_only": (AppendOnlyError, "rows of {table} are only ever added", None),
 }
 

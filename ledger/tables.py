@@ -186,3 +186,20 @@ hold_table: Final = Table(
     Index("hold_member_id_unit_idx", "member_id", "unit", postgresql_where=text("state = 'open'")),
     schema=SCHEMA,
 )
+
+seal_table: Final = Table(
+    "seal",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("sealed_at", _moment, nullable=False),
+    Column("first_closing", BigInteger, nullable=False),
+    Column("last_closing", BigInteger, nullable=False),
+    Column("complete_until", _moment, nullable=False),
+    Column("leaves", BigInteger, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("signature", LargeBinary, nullable=False),
+    CheckConstraint("first_closing <= last_closing", name="closings"),
+    schema=SCHEMA,
+)
