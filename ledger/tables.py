@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Index,
     Integer,
@@ -125,6 +126,14 @@ entry_table: Final = Table(
         "reverses",
         postgresql_where=text("reverses IS NOT NULL"),
     ),
+    Index(
+        "entry_recorded_at_effective_at_idx",
+        "recorded_at",
+        "effective_at",
+        postgresql_using="brin",
+        postgresql_ops={"effective_at": "timestamptz_minmax_multi_ops"},
+        postgresql_with={"pages_per_range": 64, "autosummarize": "on"},
+    ),
     schema=SCHEMA,
 )
 
@@ -184,6 +193,73 @@ hold_table: Final = Table(
         name="amount",
     ),
     Index("hold_member_id_unit_idx", "member_id", "unit", postgresql_where=text("state = 'open'")),
+    schema=SCHEMA,
+)
+
+closing_table: Final = Table(
+    "closing",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("closed_at", _moment, nullable=False),
+    Column("complete_until", _moment, nullable=False),
+    Column("accounts", BigInteger, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    CheckConstraint("accounts > 0 AND entries >= accounts", name="counts"),
+    schema=SCHEMA,
+)
+
+closed_head_table: Final = Table(
+    "closed_head",
+    metadata,
+    Column("member_id", Uuid, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    Column("closing", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("head", LargeBinary, nullable=False),
+    Index("closed_head_closing_idx", "closing", "member_id", "unit"),
+    schema=SCHEMA,
+)
+
+book_table: Final = Table(
+    "book",
+    metadata,
+    Column("programme_id", Uuid, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    Column("time_zone", Text, nullable=False),
+    schema=SCHEMA,
+)
+
+flow_table: Final = Table(
+    "flow",
+    metadata,
+    Column("programme_id", Uuid, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    Column("recorded_day", Date, primary_key=True),
+    Column("effective_day", Date, primary_key=True),
+    Column("cohort_month", Date, primary_key=True),
+    Column("expiry_month", Date, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("debit", Text, primary_key=True),
+    Column("credit", Text, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    Column("opened", BigInteger, nullable=False),
+    schema=SCHEMA,
+)
+
+checkpoint_table: Final = Table(
+    "checkpoint",
+    metadata,
+    Column("member_id", Uuid, primary_key=True),
+    Column("unit", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("after_seq", BigInteger, nullable=False),
+    Column("least_effective_at", _moment, nullable=False),
+    Column("lots", ARRAY(BigInteger), nullable=False),
+    Column("spendable", ARRAY(BigInteger), nullable=False),
+    Column("pending", ARRAY(BigInteger), nullable=False),
+    Column("held", ARRAY(BigInteger), nullable=False),
+    Index("checkpoint_late_idx", "member_id", "unit", "seq", "after_seq", "least_effective_at"),
     schema=SCHEMA,
 )
 

@@ -1,16 +1,27 @@
-"""To be filled in."""
+"""The books: closings, the roll-up of entries that every report reads, and looking back at any moment."""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
 
 revision = "0011_books"
 down_revision = "0010_queue"
 branch_labels = None
 depends_on = None
 
+SQL = Path(__file__).parents[1] / "sql"
+PARTS = ("tables",)
+
 
 def upgrade() -> None:
-    pass
+    for part in PARTS:
+        text = (SQL / f"0011_books_{part}.sql").read_text(encoding="utf-8")
+        op.get_bind().exec_driver_sql(text.replace("%", "%%"))
 
 
 def downgrade() -> None:
-    pass
+    op.execute("DROP INDEX ledger.entry_recorded_at_effective_at_idx")
+    for table in ("checkpoint", "flow", "book", "closed_head", "closing"):
+        op.execute(f"DROP TABLE ledger.{table}")
