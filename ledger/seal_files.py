@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.merkle import Tree
-from ledger.seal_keys import SealKeys
+from ledger.seal_keys import SealKeys, SigningKeys
 from ledger.seals import (
     HASH_BYTES,
     Seal,
@@ -150,7 +150,7 @@ def read_leaf(one: bytes) -> Head:
     )
 
 
-async def publish(engine: AsyncEngine, *, keys: SealKeys, folder: SealFolder) -> Published:
+async def publish(engine: AsyncEngine, *, keys: SigningKeys, folder: SealFolder) -> Published:
     """Make the next seal, if anything was closed, and write outside whatever is missing there.
 
     The seal is committed before it is written: a process that is killed in between leaves a missing file, which the

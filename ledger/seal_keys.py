@@ -13,14 +13,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Self
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from loyalty.kit.errors import DomainError
 from loyalty.kit.files import write_new
@@ -50,12 +50,55 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 
 class SealKeys:
-    """Signs with the newest key and checks with all that ever signed. Immutable."""
+    """The public keys of all that ever signed, oldest first: enough to check every seal. Immutable."""
+
+    def __init__(self, public: Sequence[Ed25519PublicKey]) -> None:
+        self.public: Final = {key_id(key): key for key in public}
+        """The keys by their ids."""
+        self._places: Final = {name: place for place, name in enumerate(self.public)}
+
+    @classmethod
+    def from_pem(cls, keys: Iterable[bytes]) -> SealKeys:
+        """Keys that somebody was given, oldest first. Raises SealKeyError where one is not an Ed25519 public key."""
+        public = []
+        for pem in keys:
+            try:
+                key = load_pem_public_key(pem)
+            except (ValueError, UnsupportedAlgorithm) as error:
+                raise SealKeyError("this is not a public key in PEM", field="key") from error
+            if not isinstance(key, Ed25519PublicKey):
+                raise SealKeyError("this is not an Ed25519 key", field="key")
+            public.append(key)
+        return SealKeys(public)
+
+    def is_signed(self, statement: bytes, *, key: str, signature: bytes) -> bool | None:
+        """Whether that key signed the statement; None where the key is not one of ours."""
+        public = self.public.get(key)
+        if public is None:
+            return None
+        try:
+            public.verify(signature, statement)
+        except InvalidSignature:
+            return False
+        return True
+
+    def retired_before(self, key: str, other: str) -> bool:
+        """Whether a key had been replaced by the time when the other signed."""
+        return key in self._places and other in self._places and self._places[key] < self._places[other]
+
+    def public_pem(self) -> dict[str, bytes]:
+        """Every public key by its id, in the form that openssl and the stand-alone verifier read."""
+        return {
+            name: key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) for name, key in self.public.items()
+        }
+
+
+class SigningKeys(SealKeys):
+    """The same with the private key that signs now: what the key file holds."""
 
     def __init__(self, private: Ed25519PrivateKey, public: Sequence[Ed25519PublicKey]) -> None:
+        super().__init__(public)
         self._private: Final = private
-        self.public: Final = {key_id(key): key for key in public}
-        """Every key that ever signed by its id, oldest first."""
         self.current: Final = key_id(private.public_key())
         """The id of the key that signs."""
 
@@ -119,23 +162,6 @@ class SealKeys:
     def sign(self, statement: bytes) -> bytes:
         """The Ed25519 signature (RFC 8032) of a statement by the current key: 64 bytes."""
         return self._private.sign(statement)
-
-    def is_signed(self, statement: bytes, *, key: str, signature: bytes) -> bool | None:
-        """Whether that key signed the statement; None where the key is not one of ours."""
-        public = self.public.get(key)
-        if public is None:
-            return None
-        try:
-            public.verify(signature, statement)
-        except InvalidSignature:
-            return False
-        return True
-
-    def public_pem(self) -> dict[str, bytes]:
-        """Every public key by its id, in the form that openssl and the stand-alone verifier read."""
-        return {
-            name: key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) for name, key in self.public.items()
-        }
 
 
 def _content(private: Ed25519PrivateKey, public: Sequence[Ed25519PublicKey]) -> bytes:

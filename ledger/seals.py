@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.errors import refusals
 from ledger.merkle import Tree
-from ledger.seal_keys import SealKeys
+from ledger.seal_keys import SealKeys, SigningKeys
 from ledger.streams import driver, stream
 from loyalty.kit.errors import ConflictError
 
@@ -31,7 +31,17 @@ NO_SEAL: Final = bytes(HASH_BYTES)
 _ALONE: Final = text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=0x7A11_5EA1)
 """Any number, as long as every process uses the same one: sealers take turns."""
 
-_SEALS: Final = "SELECT * FROM ledger.seal"
+
+def finite(column: str) -> str:
+    """A moment as SQL, but 1970 in the place of one that Python has no name for: nobody signed either."""
+    return f"CASE WHEN {column} BETWEEN '0002-01-01' AND '9998-12-31' THEN {column} ELSE 'epoch' END AS {column}"
+
+
+_SEALS: Final = f"""
+    SELECT number, {finite("sealed_at")}, first_closing, last_closing, {finite("complete_until")},
+           leaves, root, previous, key_id, signature
+    FROM ledger.seal
+"""  # noqa: S608  (columns of ours)
 _CLOSINGS: Final = text("""
     SELECT min(number) AS first_closing, max(number) AS last_closing, max(complete_until) AS complete_until,
            ledger.clock() AS sealed_at
@@ -166,7 +176,7 @@ async def leaves(connection: AsyncConnection, *, first_closing: int, last_closin
         yield [leaf(*row) for row in rows]
 
 
-async def make_seal(connection: AsyncConnection, keys: SealKeys) -> Seal | None:
+async def make_seal(connection: AsyncConnection, keys: SigningKeys) -> Seal | None:
     """Seal the closings that are not sealed yet; None where there are none.
 
     One transaction, of the caller's. Raises SealError where the newest seal was not signed by a key of ours: nothing
