@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.replay import AccountReplay, Hold, Lot
 
 BATCH_MEMBERS: Final = 500
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 AccountKey = tuple[UUID, str]
 
@@ -84,11 +86,14 @@ async def verify(
 async def rebuild(connection: AsyncConnection, *, progress: Callable[[int], None] | None = None) -> int:
     """Write the projections anew from the entries; answers the number of accounts.
 
-    It locks the projections against postings until the transaction ends, so run it when shops are closed. Where entries
-    themselves are wrong, it rebuilds what they say: verify first.
+    The connection is the owner's: nobody else may write projections. It locks them against postings until the
+    transaction ends, so run it when shops are closed. Where entries themselves are wrong, it rebuilds what they say:
+    verify first.
     """
-    await connection.execute(text("LOCK TABLE ledger.account, ledger.lot, ledger.hold IN SHARE ROW EXCLUSIVE MODE"))
-    for table in ("account", "lot", "hold"):
+    await connection.execute(
+        text("LOCK TABLE ledger.account, ledger.filed_lot, ledger.hold IN SHARE ROW EXCLUSIVE MODE")
+    )
+    for table in ("account", "filed_lot", "hold"):
         await connection.execute(text(f"DELETE FROM ledger.{table}"))  # noqa: S608  (three names of ours)
     count = 0
     async for members in _member_batches(connection):
@@ -127,7 +132,7 @@ async def _load(connection: AsyncConnection, first: UUID, last: UUID) -> dict[Ac
         found.replay.apply(entry)
     for row in await _rows(connection, "account", span):
         account(row).row = row
-    for row in await _rows(connection, "lot", span):
+    for row in await _rows(connection, "filed_lot", span):
         account(row).lots[row["seq"]] = row
     for row in await _rows(connection, "hold", span):
         account(row).holds[row["hold_id"]] = row
@@ -146,7 +151,7 @@ def _findings(key: AccountKey, account: _Account) -> list[Finding]:
         return [Finding(member_id=member_id, unit=unit, sequence=sequence, problem=problem)]
     problems = [
         *_account_problems(account),
-        *_differences("lot", account.lots, {seq: _lot_row(lot) for seq, lot in account.replay.lots.items()}),
+        *_lot_problems(account),
         *_differences("hold", account.holds, {hold: _hold_row(row) for hold, row in account.replay.holds.items()}),
     ]
     return [Finding(member_id=member_id, unit=unit, sequence=None, problem=problem) for problem in problems]
@@ -170,6 +175,29 @@ def _account_problems(account: _Account) -> list[str]:
     if due is not None and (row["next_due"] is None or row["next_due"] > due):
         problems.append(f"account.next_due is {row['next_due']} and something is due at {due}")
     return problems
+
+
+def _lot_problems(account: _Account) -> list[str]:
+    """A lot is filed, or stands in the account's row where it is plain and open, or is used up and stands nowhere."""
+    assert account.row is not None or not account.entries  # noqa: S101  (said before: the row is missing)
+    row: Mapping[Any, Any] = account.row or {"inline_lots": [], "inline_left": [], "inline_expires": [], "filed": True}
+    inline = list(zip(row["inline_lots"], row["inline_left"], row["inline_expires"], strict=False))
+    if not len(inline) == len(row["inline_lots"]) == len(row["inline_left"]) == len(row["inline_expires"]):
+        return ["account.inline_lots, inline_left and inline_expires are not of one length"]
+    problems = [f"lot {seq} is filed and stands in the account's row" for seq, _, _ in inline if seq in account.lots]
+    actual: dict[int, Mapping[Any, Any]] = dict(account.lots)
+    expected = {seq: _lot_row(lot) for seq, lot in account.replay.lots.items()}
+    for seq, left, expires_at in inline:
+        plain = {"expired": 0, "priority": 0, "pending": False, "origin_member": None}
+        actual[seq] = {**expected.get(seq, {}), **plain, "remaining": left, "expires_at": expires_at, "open": left > 0}
+    if inline != sorted(inline, key=lambda lot: (lot[2] or _NEVER, lot[0])):
+        problems.append("the lots in the account's row are not in the order in which they are spent")
+    if not row["filed"] and any(lot["open"] for lot in account.lots.values()):
+        problems.append("account.filed is False and an open lot is filed")
+    used_up = {seq for seq, lot in expected.items() if not (lot["remaining"] or lot["expired"] or lot["pending"])}
+    return problems + _differences(
+        "lot", actual, {seq: lot for seq, lot in expected.items() if seq in actual or seq not in used_up}
+    )
 
 
 def _differences(
@@ -224,11 +252,12 @@ async def _write(connection: AsyncConnection, replays: Mapping[AccountKey, Accou
                 "idle_expires_at": replay.idle_expires_at,
                 "last_at": replay.last_at,
                 "head": replay.head,
+                "filed": True,
             }
         )
         lots.extend({**key, **_lot_row(lot)} for lot in replay.lots.values())
         holds.extend({**key, **_hold_row(hold)} for hold in replay.holds.values())
-    for table, rows in (("account", accounts), ("lot", lots), ("hold", holds)):
+    for table, rows in (("account", accounts), ("filed_lot", lots), ("hold", holds)):
         if rows:
             names = ", ".join(rows[0])
             values = ", ".join(f":{name}" for name in rows[0])

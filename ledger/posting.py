@@ -355,21 +355,21 @@ async def adjust(
     Above the unit's limit a second person approves: ApprovalNeededError. Taking more than there is is refused:
     InsufficientBalanceError.
     """
-    by_hand = {"reason": reason, "actor": actor, "approved_by": approved_by}
-    common = {
-        "programme": programme_id,
-        "member": member_id,
-        "unit": unit,
-        "amount": abs(amount),
-        "key": key,
-        "hash": fingerprint("adjust", unit, amount, reason, expires_at),
-        "source": source,
-        "kind": "adjust",
-        **by_hand,
-    }
-    if amount < 0:
-        return await _call(connection, "spend", to="adjusted", **common)
-    return await _call(connection, "earn", **{"from": "adjusted"}, **_expiry(expires_at), **common)
+    return await _call(
+        connection,
+        "adjust",
+        programme=programme_id,
+        member=member_id,
+        unit=unit,
+        amount=amount,
+        key=key,
+        hash=fingerprint("adjust", unit, amount, reason, expires_at),
+        source=source,
+        reason=reason,
+        actor=actor,
+        approved_by=approved_by,
+        **_expiry(expires_at),
+    )
 
 
 async def reinstate(

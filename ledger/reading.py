@@ -1,4 +1,4 @@
-"""Reading one member's account: balances, lots, history, and any past moment.
+"""Reading one member's account: balances, lots, history. Any past moment is in `past.py`.
 
 What time has brought but no posting has written yet is settled before a balance is read: points past their moment are
 never shown as spendable because a sweep is late.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.errors import EntryNotFoundError, HoldNotFoundError
 from ledger.posting import settle
-from ledger.tables import entry_table, hold_table, lot_table
+from ledger.tables import entry_table, hold_table, lot_view
 
 MOST_ENTRIES: Final = 200
 
@@ -110,18 +110,6 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True):
         return self.amount - self.captured - self.released if self.state == "open" else 0
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """An account at a past moment."""
-
-    unit: str
-    moment: datetime
-    posted: int
-    pending: int
-    held: int
-    debt: int
-    lots: list[Expiring]
-
-
 _BALANCES: Final = text("""
     SELECT unit, posted, pending, held, debt, seq, coalesce(next_due <= ledger.clock(), false) AS due
     FROM ledger.account
@@ -161,21 +149,21 @@ async def lots(
 ) -> list[Lot]:
     """A member's lots in the order in which they will be spent."""
     query = (
-        select(lot_table, entry_table.c.source)
+        select(lot_view, entry_table.c.source)
         .join(
             entry_table,
             and_(
-                entry_table.c.member_id == lot_table.c.member_id,
-                entry_table.c.unit == lot_table.c.unit,
-                entry_table.c.seq == lot_table.c.seq,
+                entry_table.c.member_id == lot_view.c.member_id,
+                entry_table.c.unit == lot_view.c.unit,
+                entry_table.c.seq == lot_view.c.seq,
             ),
         )
-        .where(lot_table.c.member_id == member_id, lot_table.c.unit == unit)
-        .order_by(lot_table.c.priority, lot_table.c.expires_at, lot_table.c.seq)
+        .where(lot_view.c.member_id == member_id, lot_view.c.unit == unit)
+        .order_by(lot_view.c.priority, lot_view.c.expires_at, lot_view.c.seq)
         .limit(limit)
     )
     if only_open:
-        query = query.where(lot_table.c.open)
+        query = query.where(lot_view.c.open)
     return [
         Lot(
             sequence=row.seq,
@@ -195,16 +183,16 @@ async def expiring(
 ) -> list[Expiring]:
     """What of the spendable points expires when, soonest first; points that never expire come last."""
     query = (
-        select(lot_table.c.expires_at, func.sum(lot_table.c.remaining).label("amount"))
+        select(lot_view.c.expires_at, func.sum(lot_view.c.remaining).label("amount"))
         .where(
-            lot_table.c.member_id == member_id,
-            lot_table.c.unit == unit,
-            lot_table.c.open,
-            ~lot_table.c.pending,
-            or_(lot_table.c.expires_at.is_(None), lot_table.c.expires_at > func.clock_timestamp()),
+            lot_view.c.member_id == member_id,
+            lot_view.c.unit == unit,
+            lot_view.c.open,
+            ~lot_view.c.pending,
+            or_(lot_view.c.expires_at.is_(None), lot_view.c.expires_at > func.clock_timestamp()),
         )
-        .group_by(lot_table.c.expires_at)
-        .order_by(lot_table.c.expires_at)
+        .group_by(lot_view.c.expires_at)
+        .order_by(lot_view.c.expires_at)
         .limit(limit)
     )
     rows = await connection.execute(query)
@@ -329,53 +317,4 @@ async def get_hold(connection: AsyncConnection, *, member_id: UUID, hold_id: UUI
         released=row.released,
         expires_at=row.expires_at,
         state="expired" if row.state == "open" and row.past else row.state,
-    )
-
-
-_SIDES: Final = {"posted": "member", "pending": "pending", "held": "held"}
-
-_POSITION: Final = """
-    WITH entries AS (
-        SELECT * FROM ledger.entry WHERE member_id = :member AND unit = :unit AND {clock} <= :moment
-    ), taken AS (
-        SELECT al.lot, al.amount * ((e.credit IN ('member', 'pending'))::int
-                                    - (e.debit IN ('member', 'pending'))::int) AS amount
-        FROM entries AS e CROSS JOIN LATERAL unnest(e.lots, e.amounts) AS al (lot, amount)
-        UNION ALL
-        SELECT seq, amount FROM entries WHERE opens_lot
-    )
-    SELECT 'class' AS what, class, NULL::timestamptz AS expires_at, sum(amount)::bigint AS amount
-    FROM (SELECT credit AS class, amount FROM entries UNION ALL SELECT debit, -amount FROM entries) AS sides
-    GROUP BY class
-    UNION ALL
-    SELECT 'lot', NULL, opened.lot_expires_at, sum(taken.amount)::bigint
-    FROM taken JOIN ledger.entry AS opened
-        ON opened.member_id = :member AND opened.unit = :unit AND opened.seq = taken.lot
-    GROUP BY opened.lot_expires_at HAVING sum(taken.amount) > 0
-    ORDER BY what, expires_at
-"""
-
-
-async def as_of(
-    connection: AsyncConnection,
-    *,
-    member_id: UUID,
-    unit: str = "points",
-    moment: datetime,
-    known: Literal["then", "now"] = "now",
-) -> Position:
-    """An account at a moment: as it was `known` `then` (what was recorded by it) or `now` (what took effect by it)."""
-    clock = "recorded_at" if known == "then" else "effective_at"
-    rows = (
-        await connection.execute(
-            text(_POSITION.format(clock=clock)), {"member": member_id, "unit": unit, "moment": moment}
-        )
-    ).all()
-    classes = {row._mapping["class"]: row.amount for row in rows if row.what == "class"}  # noqa: SLF001
-    return Position(
-        unit=unit,
-        moment=moment,
-        **{name: classes.get(side, 0) for name, side in _SIDES.items()},
-        debt=-classes.get("debt", 0),
-        lots=[Expiring(expires_at=row.expires_at, amount=row.amount) for row in rows if row.what == "lot"],
     )

@@ -22,7 +22,9 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    column,
     func,
+    table,
     text,
 )
 
@@ -66,7 +68,11 @@ account_table: Final = Table(
     Column("idle_expires_at", _moment),
     Column("last_at", _moment, nullable=False),
     Column("head", LargeBinary, nullable=False),
-    CheckConstraint("posted >= 0 AND pending >= 0 AND held >= 0 AND debt >= 0", name="not_negative"),
+    Column("inline_lots", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("inline_left", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    Column("inline_expires", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'")),
+    Column("filed", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint("least(posted, pending, held, debt) >= 0", name="not_negative"),
     Index("account_next_due_idx", "next_due", postgresql_where=text("next_due IS NOT NULL")),
     schema=SCHEMA,
 )
@@ -111,7 +117,6 @@ entry_table: Final = Table(
     Column("lots", ARRAY(BigInteger)),
     Column("amounts", ARRAY(BigInteger)),
     Column("hash", LargeBinary, nullable=False),
-    CheckConstraint("amount > 0", name="amount"),
     Index(
         "entry_member_id_idem_key_idx",
         "member_id",
@@ -137,8 +142,8 @@ entry_table: Final = Table(
     schema=SCHEMA,
 )
 
-lot_table: Final = Table(
-    "lot",
+filed_lot_table: Final = Table(
+    "filed_lot",
     metadata,
     Column("member_id", Uuid, primary_key=True),
     Column("unit", Text, primary_key=True),
@@ -155,7 +160,7 @@ lot_table: Final = Table(
     Column("pending", Boolean, nullable=False),
     CheckConstraint("remaining >= 0 AND expired >= 0 AND open = (remaining > 0)", name="remaining"),
     Index(
-        "lot_spend_order_idx",
+        "filed_lot_spend_order_idx",
         "member_id",
         "unit",
         "priority",
@@ -164,7 +169,7 @@ lot_table: Final = Table(
         postgresql_where=text("open"),
     ),
     Index(
-        "lot_origin_idx",
+        "filed_lot_origin_idx",
         "member_id",
         "unit",
         "origin_member",
@@ -173,6 +178,13 @@ lot_table: Final = Table(
     ),
     schema=SCHEMA,
 )
+
+lot_view: Final = table(
+    "lot",
+    *(column(each.name, each.type) for each in filed_lot_table.columns),
+    schema=SCHEMA,
+)
+"""Every lot, whether it is filed, stands in its account's row, or is used up."""
 
 hold_table: Final = Table(
     "hold",

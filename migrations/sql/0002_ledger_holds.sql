@@ -18,6 +18,7 @@ BEGIN
     IF r.seq IS NOT NULL THEN
         RETURN r;
     END IF;
+    a := ledger.spill(a);
     u := ledger.unit_of(a);
     IF NOT u.spendable THEN
         PERFORM ledger.refuse('not_spendable', jsonb_build_object('unit', a.unit));
@@ -72,6 +73,7 @@ BEGIN
     IF r.seq IS NOT NULL THEN
         RETURN r;
     END IF;
+    a := ledger.spill(a);
     a.last_at := greatest(ledger.clock(), a.last_at);
     SELECT * INTO h FROM ledger.hold WHERE member_id = p_member AND hold_id = p_hold AND unit = p_unit;
     IF NOT FOUND THEN

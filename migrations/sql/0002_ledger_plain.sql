@@ -1,18 +1,20 @@
--- The plain case of the two commonest postings, in as few expressions as they can be said in.
+-- The two commonest postings. Nearly every earn and spend is plain - an account that exists, nothing due, no debt, few
+-- lots, a new key - and is done here in three statements: lock and read, write the entry, write the account. Whatever is
+-- not plain is left to the general functions, which also refuse with a reason; nothing has been written by then.
 --
--- In each transaction PL/pgSQL prepares anew every expression that it meets; the general functions meet a hundred and
--- more, and that, not the work, is most of what a single posting costs. What nearly every earn and spend is - an
--- account that exists, nothing due, no debt, a new key - is therefore done here in four or five statements. Whatever is
--- not plain answers NULL, has written nothing, and is left to the general function, which refuses with a reason.
+-- Why it is worth saying twice what the general functions say: in each transaction PL/pgSQL prepares anew every
+-- expression that it meets. The general functions meet over a hundred, and that, not the work, is most of what a single
+-- posting would cost. What was measured and tried is in docs/decisions/ledger.md.
 --
--- The rule of the general path holds here too: lock first, and only then, in a statement of its own, take the clock and
--- look further. A clock taken in the locking statement would be older than the posting that it waited for.
--- The key's unique index refuses a repeated posting. That the hashes are the same is what `ledger verify` shows.
+-- A statement that waits for the account's lock is evaluated again on the row as it then is, conditions, balances and
+-- clock together; what it locked and read is therefore the newest. The key's unique index finds a repeated posting. That
+-- the hashes are the same as the general functions write is what `ledger verify` shows.
 
-CREATE FUNCTION ledger.earn_plainly(
-    p_programme uuid, p_member uuid, p_unit text, p_amount bigint, p_key text, p_hash bytea, p_source text, p_rule text,
-    p_effective timestamptz, p_expiry text, p_expires timestamptz, p_priority integer
-) RETURNS ledger.result LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+CREATE FUNCTION ledger.earn(
+    p_programme uuid, p_member uuid, p_unit text, p_amount bigint, p_key text, p_hash bytea, p_source text,
+    p_rule text DEFAULT NULL, p_effective timestamptz DEFAULT NULL, p_expiry text DEFAULT 'policy',
+    p_expires timestamptz DEFAULT NULL, p_available timestamptz DEFAULT NULL, p_priority integer DEFAULT 0
+) RETURNS ledger.result LANGUAGE plpgsql AS $$
 DECLARE
     v_seq bigint;
     v_posted bigint;
@@ -20,65 +22,66 @@ DECLARE
     v_held bigint;
     v_idle timestamptz;
     v_head bytea;
-    v_last timestamptz;
-    v_due timestamptz;
     v_now timestamptz;
     v_effective timestamptz;
     v_expires timestamptz;
+    v_last timestamptz;
     v_hash bytea;
 BEGIN
-    SELECT seq + 1, posted + p_amount, pending, held, idle_expires_at, head, last_at, next_due
-    INTO v_seq, v_posted, v_pending, v_held, v_idle, v_head, v_last, v_due
-    FROM ledger.account
-    WHERE member_id = p_member AND unit = p_unit AND programme_id = p_programme AND debt = 0
-    FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
-    SELECT clock.now, coalesce(p_effective, clock.now),
-        CASE p_expiry WHEN 'policy' THEN ledger.expiry_of(u, coalesce(p_effective, clock.now))
-                      WHEN 'at' THEN p_expires END
-    INTO v_now, v_effective, v_expires
-    FROM (SELECT greatest(ledger.clock(), v_last) AS now OFFSET 0) AS clock
+    SELECT a.seq + 1, a.posted + p_amount, a.pending, a.held, a.idle_expires_at, a.head,
+        greatest(ledger.clock(), a.last_at), coalesce(p_effective, greatest(ledger.clock(), a.last_at)),
+        CASE p_expiry
+            WHEN 'policy' THEN ledger.expiry_of(u, coalesce(p_effective, greatest(ledger.clock(), a.last_at)))
+            WHEN 'at' THEN p_expires
+        END,
+        CASE a.inline_lots WHEN '{}' THEN '-infinity' ELSE coalesce(a.inline_expires[cardinality(a.inline_lots)], 'infinity') END
+    INTO v_seq, v_posted, v_pending, v_held, v_idle, v_head, v_now, v_effective, v_expires, v_last
+    FROM ledger.account AS a
     JOIN ledger.unit AS u ON u.programme_id = p_programme AND u.code = p_unit
-    WHERE (v_due IS NULL OR v_due > clock.now)
-        AND u.expiry_kind <> 'after_activity' AND (p_effective IS NULL OR p_effective <= clock.now);
-    IF NOT FOUND THEN
-        RETURN NULL;
+    WHERE a.member_id = p_member AND a.unit = p_unit AND a.programme_id = p_programme
+        AND a.debt = 0 AND cardinality(a.inline_lots) < ledger.most_inline()
+        AND (a.next_due IS NULL OR a.next_due > greatest(ledger.clock(), a.last_at))
+        AND (p_effective IS NULL OR p_effective <= greatest(ledger.clock(), a.last_at))
+        AND u.expiry_kind <> 'after_activity'
+        AND p_amount BETWEEN 1 AND 1000000000000 AND p_available IS NULL AND p_priority = 0
+    FOR NO KEY UPDATE OF a;
+    IF v_last <= coalesce(v_expires, 'infinity') THEN
+        INSERT INTO ledger.entry (
+            member_id, unit, seq, programme_id, posting, kind, amount, debit, credit, posted, pending, held, debt,
+            idem_key, request_hash, opens_lot, lot_expires_at, lot_priority, idle_expires_at, source, rule_version,
+            effective_at, recorded_at, hash)
+        VALUES (
+            p_member, p_unit, v_seq, p_programme, v_seq, 'earn', p_amount, 'issued', 'member',
+            v_posted, v_pending, v_held, 0, p_key, p_hash, true, v_expires, p_priority, v_idle, p_source, p_rule,
+            v_effective, v_now,
+            sha256(v_head || record_send(ROW(
+                p_member, p_unit, v_seq, p_programme, v_seq, 'earn'::text, p_amount, 'issued'::text, 'member'::text,
+                v_posted, v_pending, v_held, 0::bigint, p_key, p_hash, NULL::uuid, NULL::bigint, NULL::uuid, NULL::uuid,
+                true, v_expires, NULL::timestamptz, p_priority, NULL::uuid, NULL::bigint, NULL::timestamptz, v_idle,
+                p_source, NULL::text, NULL::text, NULL::text, p_rule, v_effective, v_now,
+                NULL::bigint[], NULL::bigint[]))))
+        ON CONFLICT (member_id, idem_key) WHERE idem_key IS NOT NULL DO NOTHING
+        RETURNING hash INTO v_hash;
     END IF;
-    INSERT INTO ledger.entry (
-        member_id, unit, seq, programme_id, posting, kind, amount, debit, credit, posted, pending, held, debt,
-        idem_key, request_hash, opens_lot, lot_expires_at, lot_priority, idle_expires_at, source, rule_version,
-        effective_at, recorded_at, hash)
-    VALUES (
-        p_member, p_unit, v_seq, p_programme, v_seq, 'earn', p_amount, 'issued', 'member',
-        v_posted, v_pending, v_held, 0, p_key, p_hash, true, v_expires, p_priority, v_idle, p_source, p_rule,
-        v_effective, v_now,
-        sha256(v_head || record_send(ROW(
-            p_member, p_unit, v_seq, p_programme, v_seq, 'earn'::text, p_amount, 'issued'::text, 'member'::text,
-            v_posted, v_pending, v_held, 0::bigint, p_key, p_hash, NULL::uuid, NULL::bigint, NULL::uuid, NULL::uuid,
-            true, v_expires, NULL::timestamptz, p_priority, NULL::uuid, NULL::bigint, NULL::timestamptz, v_idle,
-            p_source, NULL::text, NULL::text, NULL::text, p_rule, v_effective, v_now,
-            NULL::bigint[], NULL::bigint[]))))
-    ON CONFLICT (member_id, idem_key) WHERE idem_key IS NOT NULL DO NOTHING
-    RETURNING hash INTO v_hash;
-    IF NOT FOUND THEN
-        RETURN NULL;
+    IF v_hash IS NULL THEN
+        RETURN ledger.earn_fully(
+            p_programme, p_member, p_unit, p_amount, p_key, p_hash, p_source, p_rule, p_effective, p_expiry, p_expires,
+            p_available, p_priority);
     END IF;
-    INSERT INTO ledger.lot (member_id, unit, seq, granted, remaining, expires_at, priority, open, pending)
-    VALUES (p_member, p_unit, v_seq, p_amount, p_amount, v_expires, p_priority, true, false);
     UPDATE ledger.account
-    SET posted = v_posted, seq = v_seq, last_at = v_now, head = v_hash, next_due = least(next_due, v_expires)
+    SET posted = v_posted, seq = v_seq, last_at = v_now, head = v_hash, next_due = least(next_due, v_expires),
+        inline_lots = inline_lots || v_seq, inline_left = inline_left || p_amount,
+        inline_expires = inline_expires || v_expires
     WHERE member_id = p_member AND unit = p_unit;
     RETURN (p_member, p_unit, v_seq, v_seq, v_posted, v_pending, v_held, 0, v_now, NULL, false)::ledger.result;
 END
 $$;
 
--- A spend that the next lot alone can pay.
-CREATE FUNCTION ledger.spend_plainly(
+-- A spend from the lots in the account's row: the first so many whole, the last of them in part.
+CREATE FUNCTION ledger.spend(
     p_programme uuid, p_member uuid, p_unit text, p_amount bigint, p_key text, p_hash bytea, p_source text,
-    p_effective timestamptz
-) RETURNS ledger.result LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+    p_effective timestamptz DEFAULT NULL
+) RETURNS ledger.result LANGUAGE plpgsql AS $$
 DECLARE
     v_seq bigint;
     v_posted bigint;
@@ -87,57 +90,58 @@ DECLARE
     v_debt bigint;
     v_idle timestamptz;
     v_head bytea;
-    v_last timestamptz;
-    v_due timestamptz;
     v_now timestamptz;
     v_effective timestamptz;
+    v_lots bigint[];
+    v_left bigint[];
+    v_last integer := 1;
+    v_over bigint;
     v_hash bytea;
-    v_lot bigint;
-    v_remaining bigint;
 BEGIN
-    SELECT seq + 1, posted - p_amount, pending, held, debt, idle_expires_at, head, last_at, next_due
-    INTO v_seq, v_posted, v_pending, v_held, v_debt, v_idle, v_head, v_last, v_due
-    FROM ledger.account
-    WHERE member_id = p_member AND unit = p_unit AND programme_id = p_programme AND posted >= p_amount
-    FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
-    SELECT clock.now, coalesce(p_effective, clock.now) INTO v_now, v_effective
-    FROM (SELECT greatest(ledger.clock(), v_last) AS now OFFSET 0) AS clock
+    SELECT a.seq + 1, a.posted - p_amount, a.pending, a.held, a.debt, a.idle_expires_at, a.head,
+        greatest(ledger.clock(), a.last_at), coalesce(p_effective, greatest(ledger.clock(), a.last_at)),
+        a.inline_lots, a.inline_left, a.inline_left[1] - p_amount
+    INTO v_seq, v_posted, v_pending, v_held, v_debt, v_idle, v_head, v_now, v_effective, v_lots, v_left, v_over
+    FROM ledger.account AS a
     JOIN ledger.unit AS u ON u.programme_id = p_programme AND u.code = p_unit
-    WHERE (v_due IS NULL OR v_due > clock.now)
-        AND u.spendable AND u.expiry_kind <> 'after_activity' AND (p_effective IS NULL OR p_effective <= clock.now);
-    IF NOT FOUND THEN
-        RETURN NULL;
+    WHERE a.member_id = p_member AND a.unit = p_unit AND a.programme_id = p_programme
+        AND a.posted >= p_amount AND NOT a.filed
+        AND (a.next_due IS NULL OR a.next_due > greatest(ledger.clock(), a.last_at))
+        AND (p_effective IS NULL OR p_effective <= greatest(ledger.clock(), a.last_at))
+        AND u.spendable AND u.expiry_kind <> 'after_activity'
+        AND p_amount BETWEEN 1 AND 1000000000000
+    FOR NO KEY UPDATE OF a;
+    -- How much of the last lot taken is left over; what the row's lots add up to is `posted`, so there is a last one.
+    WHILE v_over < 0 LOOP
+        v_last := v_last + 1;
+        v_over := v_over + v_left[v_last];
+    END LOOP;
+    IF v_over IS NOT NULL THEN
+        INSERT INTO ledger.entry (
+            member_id, unit, seq, programme_id, posting, kind, amount, debit, credit, posted, pending, held, debt,
+            idem_key, request_hash, opens_lot, idle_expires_at, source, effective_at, recorded_at, lots, amounts, hash)
+        SELECT
+            p_member, p_unit, v_seq, p_programme, v_seq, 'spend', p_amount, 'member', 'redeemed',
+            v_posted, v_pending, v_held, v_debt, p_key, p_hash, false, v_idle, p_source, v_effective, v_now,
+            taken.lots, taken.amounts,
+            sha256(v_head || record_send(ROW(
+                p_member, p_unit, v_seq, p_programme, v_seq, 'spend'::text, p_amount, 'member'::text, 'redeemed'::text,
+                v_posted, v_pending, v_held, v_debt, p_key, p_hash, NULL::uuid, NULL::bigint, NULL::uuid, NULL::uuid,
+                false, NULL::timestamptz, NULL::timestamptz, NULL::integer, NULL::uuid, NULL::bigint, NULL::timestamptz,
+                v_idle, p_source, NULL::text, NULL::text, NULL::text, NULL::text, v_effective, v_now,
+                taken.lots, taken.amounts)))
+        FROM (SELECT v_lots[:v_last] AS lots, v_left[:v_last - 1] || (v_left[v_last] - v_over) AS amounts) AS taken
+        ON CONFLICT (member_id, idem_key) WHERE idem_key IS NOT NULL DO NOTHING
+        RETURNING hash INTO v_hash;
     END IF;
-    SELECT seq, remaining INTO v_lot, v_remaining FROM ledger.lot
-    WHERE member_id = p_member AND unit = p_unit AND open AND NOT pending
-    ORDER BY priority, expires_at, seq LIMIT 1;
-    IF v_remaining < p_amount THEN
-        RETURN NULL;
+    IF v_hash IS NULL THEN
+        RETURN ledger.spend_fully(p_programme, p_member, p_unit, p_amount, p_key, p_hash, p_source, p_effective);
     END IF;
-    INSERT INTO ledger.entry (
-        member_id, unit, seq, programme_id, posting, kind, amount, debit, credit, posted, pending, held, debt,
-        idem_key, request_hash, opens_lot, idle_expires_at, source, effective_at, recorded_at, lots, amounts, hash)
-    VALUES (
-        p_member, p_unit, v_seq, p_programme, v_seq, 'spend', p_amount, 'member', 'redeemed',
-        v_posted, v_pending, v_held, v_debt, p_key, p_hash, false, v_idle, p_source, v_effective, v_now,
-        ARRAY[v_lot], ARRAY[p_amount],
-        sha256(v_head || record_send(ROW(
-            p_member, p_unit, v_seq, p_programme, v_seq, 'spend'::text, p_amount, 'member'::text, 'redeemed'::text,
-            v_posted, v_pending, v_held, v_debt, p_key, p_hash, NULL::uuid, NULL::bigint, NULL::uuid, NULL::uuid,
-            false, NULL::timestamptz, NULL::timestamptz, NULL::integer, NULL::uuid, NULL::bigint, NULL::timestamptz,
-            v_idle, p_source, NULL::text, NULL::text, NULL::text, NULL::text, v_effective, v_now,
-            ARRAY[v_lot], ARRAY[p_amount]))))
-    ON CONFLICT (member_id, idem_key) WHERE idem_key IS NOT NULL DO NOTHING
-    RETURNING hash INTO v_hash;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
-    UPDATE ledger.lot SET remaining = v_remaining - p_amount, open = v_remaining > p_amount
-    WHERE member_id = p_member AND unit = p_unit AND seq = v_lot;
-    UPDATE ledger.account SET posted = v_posted, seq = v_seq, last_at = v_now, head = v_hash
+    v_last := v_last + (v_over = 0)::integer;
+    UPDATE ledger.account
+    SET posted = v_posted, seq = v_seq, last_at = v_now, head = v_hash,
+        inline_lots = inline_lots[v_last:], inline_expires = inline_expires[v_last:],
+        inline_left = CASE v_over WHEN 0 THEN inline_left[v_last:] ELSE v_over || inline_left[v_last + 1:] END
     WHERE member_id = p_member AND unit = p_unit;
     RETURN (p_member, p_unit, v_seq, v_seq, v_posted, v_pending, v_held, v_debt, v_now, NULL, false)::ledger.result;
 END

@@ -51,6 +51,7 @@ BEGIN
     IF r.seq IS NOT NULL THEN
         RETURN r;
     END IF;
+    a := ledger.spill(a);
     a.last_at := greatest(ledger.clock(), a.last_at);
     a := ledger.settle(a);
     IF o.kind NOT IN ('earn', 'spend', 'capture', 'adjust') THEN
@@ -92,12 +93,12 @@ $$;
 CREATE FUNCTION ledger.take_back(a ledger.account, e ledger.entry, p_origin uuid, o ledger.entry, p_amount bigint)
 RETURNS ledger.account LANGUAGE plpgsql AS $$
 DECLARE
-    l ledger.lot;
+    l ledger.filed_lot;
     v_left bigint := p_amount;
     v_part bigint;
 BEGIN
     FOR l IN
-        SELECT lot.* FROM ledger.lot
+        SELECT * FROM ledger.filed_lot
         WHERE member_id = a.member_id AND unit = a.unit
             AND ((a.member_id = p_origin AND seq BETWEEN o.seq AND o.seq + 1)
                  OR (origin_member = p_origin AND origin_seq BETWEEN o.seq AND o.seq + 1))
@@ -112,7 +113,7 @@ BEGIN
             e.amount := v_part;
             e.debit := CASE WHEN l.pending THEN 'pending' ELSE 'member' END;
             a := ledger.append(a, e, ARRAY[l.seq], ARRAY[v_part]);
-            UPDATE ledger.lot SET remaining = l.remaining - v_part, open = l.remaining > v_part,
+            UPDATE ledger.filed_lot SET remaining = l.remaining - v_part, open = l.remaining > v_part,
                 pending = l.pending AND l.remaining > v_part
             WHERE member_id = a.member_id AND unit = a.unit AND seq = l.seq;
             v_left := v_left - v_part;
@@ -122,7 +123,7 @@ BEGIN
             e.amount := v_part;
             e.debit := 'expired';
             a := ledger.append(a, e, ARRAY[l.seq], ARRAY[v_part]);
-            UPDATE ledger.lot SET expired = l.expired - v_part
+            UPDATE ledger.filed_lot SET expired = l.expired - v_part
             WHERE member_id = a.member_id AND unit = a.unit AND seq = l.seq;
             v_left := v_left - v_part;
         END IF;
@@ -146,8 +147,9 @@ DECLARE
     v_debt bigint := least(a.debt, p_amount);
     v_lots bigint[];
     v_amounts bigint[];
-    v_home ledger.lot;
-    v_own ledger.lot;
+    v_home bigint;
+    v_expires timestamptz;
+    v_own ledger.entry;
     f ledger.entry;
 BEGIN
     IF v_debt > 0 THEN
@@ -157,29 +159,32 @@ BEGIN
     END IF;
     s := ledger.slice(t, p_done + v_debt, p_amount - v_debt);
     FOR i IN 1 .. coalesce(array_length(s.lots, 1), 0) LOOP
-        SELECT * INTO v_own FROM ledger.lot WHERE member_id = o.member_id AND unit = a.unit AND seq = s.lots[i];
-        v_home := v_own;
-        IF a.member_id <> o.member_id THEN
-            SELECT * INTO v_home FROM ledger.lot
+        -- The entry that opened a lot has its terms, wherever the lot stands and whether or not it is used up.
+        SELECT * INTO v_own FROM ledger.entry WHERE member_id = o.member_id AND unit = a.unit AND seq = s.lots[i];
+        IF a.member_id = o.member_id THEN
+            v_home := v_own.seq;
+            v_expires := v_own.lot_expires_at;
+        ELSE
+            SELECT seq, expires_at INTO v_home, v_expires FROM ledger.filed_lot
             WHERE member_id = a.member_id AND unit = a.unit
-                AND origin_member = coalesce(v_own.origin_member, o.member_id)
-                AND origin_seq = coalesce(v_own.origin_seq, v_own.seq)
+                AND origin_member = coalesce(v_own.lot_origin_member, o.member_id)
+                AND origin_seq = coalesce(v_own.lot_origin_seq, v_own.seq)
             ORDER BY seq LIMIT 1;
         END IF;
-        IF v_home.seq IS NOT NULL
-            AND (v_home.expires_at IS NULL OR v_home.expires_at > a.last_at OR u.expired_return_days IS NULL) THEN
-            v_lots := v_lots || v_home.seq;
+        IF v_home IS NOT NULL
+            AND (v_expires IS NULL OR v_expires > a.last_at OR u.expired_return_days IS NULL) THEN
+            v_lots := v_lots || v_home;
             v_amounts := v_amounts || s.amounts[i];
         ELSE
             f := e;
             f.amount := s.amounts[i];
-            f.lot_origin_member := coalesce(v_own.origin_member, o.member_id);
-            f.lot_origin_seq := coalesce(v_own.origin_seq, v_own.seq);
-            f.lot_priority := v_own.priority;
+            f.lot_origin_member := coalesce(v_own.lot_origin_member, o.member_id);
+            f.lot_origin_seq := coalesce(v_own.lot_origin_seq, v_own.seq);
+            f.lot_priority := v_own.lot_priority;
             f.lot_expires_at := CASE
-                WHEN v_own.expires_at <= a.last_at AND u.expired_return_days IS NOT NULL
+                WHEN v_own.lot_expires_at <= a.last_at AND u.expired_return_days IS NOT NULL
                 THEN a.last_at + make_interval(days => u.expired_return_days)
-                ELSE v_own.expires_at
+                ELSE v_own.lot_expires_at
             END;
             a := ledger.grant_points(a, f);
         END IF;
@@ -214,6 +219,7 @@ BEGIN
     IF r.seq IS NOT NULL THEN
         RETURN r;
     END IF;
+    a := ledger.spill(a);
     u := ledger.unit_of(a);
     a.last_at := greatest(ledger.clock(), a.last_at);
     a := ledger.settle(a);
@@ -230,13 +236,13 @@ BEGIN
     END IF;
     v_lot := o.lots[1];
     SELECT least(o.amount - ledger.reversed_so_far(ARRAY[p_member], p_unit, p_member, p_seq), expired) INTO v_left
-    FROM ledger.lot WHERE member_id = p_member AND unit = p_unit AND seq = v_lot;
+    FROM ledger.filed_lot WHERE member_id = p_member AND unit = p_unit AND seq = v_lot;
     e.amount := coalesce(p_amount, v_left);
     IF e.amount > v_left OR (p_amount IS NULL AND v_left = 0) THEN
         PERFORM ledger.refuse('more_than_left', jsonb_build_object('left', v_left, 'requested', e.amount));
     END IF;
     PERFORM ledger.check_amount(e.amount);
-    UPDATE ledger.lot SET expired = expired - e.amount WHERE member_id = p_member AND unit = p_unit AND seq = v_lot;
+    UPDATE ledger.filed_lot SET expired = expired - e.amount WHERE member_id = p_member AND unit = p_unit AND seq = v_lot;
     v_first := a.seq + 1;
     e.posting := v_first;
     e.kind := 'reinstate';
@@ -264,7 +270,7 @@ RETURNS ledger.result LANGUAGE plpgsql AS $$
 DECLARE
     a ledger.account;
     e ledger.entry;
-    l ledger.lot;
+    l ledger.filed_lot;
     r ledger.result;
     v_first bigint;
 BEGIN
@@ -273,9 +279,10 @@ BEGIN
     IF r.seq IS NOT NULL THEN
         RETURN r;
     END IF;
+    a := ledger.spill(a);
     a.last_at := greatest(ledger.clock(), a.last_at);
     a := ledger.settle(a);
-    SELECT * INTO l FROM ledger.lot WHERE member_id = p_member AND unit = p_unit AND seq = p_seq;
+    SELECT * INTO l FROM ledger.filed_lot WHERE member_id = p_member AND unit = p_unit AND seq = p_seq;
     IF NOT FOUND OR NOT l.pending OR NOT l.open THEN
         PERFORM ledger.refuse('not_pending', jsonb_build_object('sequence', p_seq));
     END IF;
@@ -305,6 +312,7 @@ BEGIN
     END IF;
     v_before := a.seq;
     IF a.next_due <= greatest(ledger.clock(), a.last_at) THEN
+        a := ledger.spill(a);
         -- The account's clock moves only with an entry: a rebuild has nothing else to read it from.
         a := ledger.settle_at(a, greatest(ledger.clock(), a.last_at));
         PERFORM ledger.save_account(a);

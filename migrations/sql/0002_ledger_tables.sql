@@ -35,9 +35,13 @@ CREATE TABLE ledger.account (
     idle_expires_at timestamptz,
     last_at timestamptz NOT NULL,
     head bytea NOT NULL,
+    inline_lots bigint[] NOT NULL DEFAULT '{}',
+    inline_left bigint[] NOT NULL DEFAULT '{}',
+    inline_expires timestamptz[] NOT NULL DEFAULT '{}',
+    filed boolean NOT NULL DEFAULT false,
     CONSTRAINT account_pkey PRIMARY KEY (member_id, unit),
-    CONSTRAINT account_not_negative_check CHECK (posted >= 0 AND pending >= 0 AND held >= 0 AND debt >= 0)
-) WITH (fillfactor = 60);
+    CONSTRAINT account_not_negative_check CHECK (least(posted, pending, held, debt) >= 0)
+) WITH (fillfactor = 50);
 CREATE INDEX account_next_due_idx ON ledger.account (next_due) WHERE next_due IS NOT NULL;
 -- No index by programme: posting looks accounts up by member, a plan made while the table is new could take such an
 -- index for that instead, and sums over a programme read all its accounts anyway.
@@ -80,8 +84,7 @@ CREATE TABLE ledger.entry (
     lots bigint[],
     amounts bigint[],
     hash bytea NOT NULL,
-    CONSTRAINT entry_pkey PRIMARY KEY (member_id, unit, seq),
-    CONSTRAINT entry_amount_check CHECK (amount > 0)
+    CONSTRAINT entry_pkey PRIMARY KEY (member_id, unit, seq)
 );
 CREATE UNIQUE INDEX entry_member_id_idem_key_idx ON ledger.entry (member_id, idem_key) WHERE idem_key IS NOT NULL;
 CREATE INDEX entry_member_id_unit_reverses_idx ON ledger.entry (member_id, unit, reverses) WHERE reverses IS NOT NULL;
@@ -92,7 +95,12 @@ SELECT e.member_id, e.unit, e.seq, taken.position::integer AS position, taken.lo
 FROM ledger.entry AS e
 CROSS JOIN LATERAL unnest(e.lots, e.amounts) WITH ORDINALITY AS taken (lot_seq, amount, position);
 
-CREATE TABLE ledger.lot (
+-- Lots live in two places. The few that most accounts have stand in the account's own row, side by side in three
+-- arrays in the order in which they are spent: an earn or a spend then touches no other row. What does not fit there -
+-- more than sixteen lots, lots that wait, that came from another member, that were expired from or have a priority of
+-- their own - is filed here, and `account.filed` says that open ones may be. A lot that was used up while it stood in
+-- the row is in neither place: its entry says all there is to say.
+CREATE TABLE ledger.filed_lot (
     member_id uuid NOT NULL,
     unit text NOT NULL,
     seq bigint NOT NULL,
@@ -106,11 +114,39 @@ CREATE TABLE ledger.lot (
     origin_seq bigint,
     open boolean NOT NULL,
     pending boolean NOT NULL,
-    CONSTRAINT lot_pkey PRIMARY KEY (member_id, unit, seq),
-    CONSTRAINT lot_remaining_check CHECK (remaining >= 0 AND expired >= 0 AND open = (remaining > 0))
+    CONSTRAINT filed_lot_pkey PRIMARY KEY (member_id, unit, seq),
+    CONSTRAINT filed_lot_remaining_check CHECK (remaining >= 0 AND expired >= 0 AND open = (remaining > 0))
 ) WITH (fillfactor = 80);
-CREATE INDEX lot_spend_order_idx ON ledger.lot (member_id, unit, priority, expires_at, seq) WHERE open;
-CREATE INDEX lot_origin_idx ON ledger.lot (member_id, unit, origin_member, origin_seq) WHERE origin_member IS NOT NULL;
+CREATE INDEX filed_lot_spend_order_idx ON ledger.filed_lot (member_id, unit, priority, expires_at, seq) WHERE open;
+CREATE INDEX filed_lot_origin_idx ON ledger.filed_lot (member_id, unit, origin_member, origin_seq)
+    WHERE origin_member IS NOT NULL;
+
+-- Every lot, wherever it stands.
+CREATE VIEW ledger.lot AS
+SELECT member_id, unit, seq, granted, remaining, expired, expires_at, available_at, priority,
+       origin_member, origin_seq, open, pending
+FROM ledger.filed_lot
+UNION ALL
+SELECT e.member_id, e.unit, e.seq, e.amount, inline.remaining, 0, e.lot_expires_at, e.lot_available_at, e.lot_priority,
+       e.lot_origin_member, e.lot_origin_seq, true, false
+FROM ledger.account AS a
+CROSS JOIN LATERAL unnest(a.inline_lots, a.inline_left) AS inline (seq, remaining)
+JOIN ledger.entry AS e ON e.member_id = a.member_id AND e.unit = a.unit AND e.seq = inline.seq
+UNION ALL
+SELECT e.member_id, e.unit, e.seq, e.amount, 0, 0, e.lot_expires_at, e.lot_available_at, e.lot_priority,
+       e.lot_origin_member, e.lot_origin_seq, false, false
+FROM ledger.entry AS e
+JOIN ledger.account AS a ON a.member_id = e.member_id AND a.unit = e.unit
+WHERE e.opens_lot AND e.seq <> ALL (a.inline_lots)
+    AND NOT EXISTS (SELECT FROM ledger.filed_lot AS l WHERE l.member_id = e.member_id AND l.unit = e.unit AND l.seq = e.seq);
+
+-- The lots that points are left in, and no more of each than is needed to add them up over all members.
+CREATE VIEW ledger.open_lot AS
+SELECT member_id, unit, seq, remaining, expires_at, pending FROM ledger.filed_lot WHERE open
+UNION ALL
+SELECT a.member_id, a.unit, inline.seq, inline.remaining, inline.expires_at, false
+FROM ledger.account AS a
+CROSS JOIN LATERAL unnest(a.inline_lots, a.inline_left, a.inline_expires) AS inline (seq, remaining, expires_at);
 
 CREATE TABLE ledger.hold (
     member_id uuid NOT NULL,

@@ -35,7 +35,7 @@ DECLARE
     a ledger.account;
     b ledger.account;
     e ledger.entry;
-    l ledger.lot;
+    l ledger.filed_lot;
     r ledger.result;
     t ledger.takings;
     u ledger.unit;
@@ -49,6 +49,8 @@ BEGIN
     IF r.seq IS NOT NULL THEN
         RETURN r;
     END IF;
+    a := ledger.spill(a);
+    b := ledger.spill(b);
     u := ledger.unit_of(a);
     IF NOT u.spendable THEN
         PERFORM ledger.refuse('not_spendable', jsonb_build_object('unit', a.unit));
@@ -79,7 +81,7 @@ BEGIN
     e.debit := 'transfer';
     e.peer_id := p_from;
     FOR i IN 1 .. array_length(t.lots, 1) LOOP
-        SELECT * INTO l FROM ledger.lot WHERE member_id = p_from AND unit = p_unit AND seq = t.lots[i];
+        SELECT * INTO l FROM ledger.filed_lot WHERE member_id = p_from AND unit = p_unit AND seq = t.lots[i];
         b := ledger.arrive(b, e, l, t.amounts[i]);
     END LOOP;
     PERFORM ledger.save_account(a);
@@ -89,7 +91,7 @@ END
 $$;
 
 -- Points from another member's lot arrive: debt first, then a lot with the same terms that remembers its origin.
-CREATE FUNCTION ledger.arrive(b ledger.account, e ledger.entry, l ledger.lot, p_amount bigint) RETURNS ledger.account
+CREATE FUNCTION ledger.arrive(b ledger.account, e ledger.entry, l ledger.filed_lot, p_amount bigint) RETURNS ledger.account
 LANGUAGE plpgsql AS $$
 BEGIN
     e.amount := p_amount;
@@ -114,7 +116,7 @@ DECLARE
     b ledger.account;
     d ledger.entry;
     e ledger.entry;
-    l ledger.lot;
+    l ledger.filed_lot;
     r ledger.result;
     v_debt bigint;
     v_first bigint;
@@ -126,6 +128,8 @@ BEGIN
     IF r.seq IS NOT NULL THEN
         RETURN r;
     END IF;
+    a := ledger.spill(a);
+    b := ledger.spill(b);
     a := ledger.settle(a);
     b := ledger.settle(b);
     IF a.held > 0 THEN
@@ -153,14 +157,14 @@ BEGIN
         b := ledger.take_or_owe(b, ledger.debt_unit(b), d, v_debt);
     END IF;
     FOR l IN
-        SELECT * FROM ledger.lot WHERE member_id = p_from AND unit = p_unit AND open
+        SELECT * FROM ledger.filed_lot WHERE member_id = p_from AND unit = p_unit AND open
         ORDER BY priority, expires_at, seq
     LOOP
         e.amount := l.remaining;
         e.debit := CASE WHEN l.pending THEN 'pending' ELSE 'member' END;
         e.credit := 'transfer';
         a := ledger.append(a, e, ARRAY[l.seq], ARRAY[l.remaining]);
-        UPDATE ledger.lot SET remaining = 0, open = false, pending = false
+        UPDATE ledger.filed_lot SET remaining = 0, open = false, pending = false
         WHERE member_id = p_from AND unit = p_unit AND seq = l.seq;
         b := ledger.arrive(b, d, l, l.remaining);
     END LOOP;
@@ -197,7 +201,7 @@ DECLARE
     d ledger.entry;
     e ledger.entry;
     m ledger.entry;
-    l ledger.lot;
+    l ledger.filed_lot;
     r ledger.result;
     v_first bigint;
     v_part bigint;
@@ -211,6 +215,8 @@ BEGIN
     IF r.seq IS NOT NULL THEN
         RETURN r;
     END IF;
+    a := ledger.spill(a);
+    b := ledger.spill(b);
     a := ledger.settle(a);
     b := ledger.settle(b);
     v_first := a.seq + 1;
@@ -231,13 +237,13 @@ BEGIN
         ORDER BY opens_lot DESC, seq
     LOOP
         IF m.opens_lot THEN
-            SELECT * INTO l FROM ledger.lot WHERE member_id = p_survivor AND unit = p_unit AND seq = m.seq;
+            SELECT * INTO l FROM ledger.filed_lot WHERE member_id = p_survivor AND unit = p_unit AND seq = m.seq;
             CONTINUE WHEN NOT l.open;
             e.amount := l.remaining;
             e.debit := CASE WHEN l.pending THEN 'pending' ELSE 'member' END;
             e.credit := 'transfer';
             a := ledger.append(a, e, ARRAY[l.seq], ARRAY[l.remaining]);
-            UPDATE ledger.lot SET remaining = 0, open = false, pending = false
+            UPDATE ledger.filed_lot SET remaining = 0, open = false, pending = false
             WHERE member_id = p_survivor AND unit = p_unit AND seq = l.seq;
             b := ledger.come_home(b, d, l.origin_member, l.origin_seq, l.remaining, l.pending);
         ELSIF m.credit = 'debt' THEN
@@ -290,9 +296,9 @@ CREATE FUNCTION ledger.come_home(
     b ledger.account, d ledger.entry, p_member uuid, p_seq bigint, p_amount bigint, p_pending boolean
 ) RETURNS ledger.account LANGUAGE plpgsql AS $$
 DECLARE
-    l ledger.lot;
+    l ledger.filed_lot;
 BEGIN
-    SELECT * INTO l FROM ledger.lot
+    SELECT * INTO l FROM ledger.filed_lot
     WHERE member_id = b.member_id AND unit = b.unit
         AND ((member_id = p_member AND seq = p_seq) OR (origin_member = p_member AND origin_seq = p_seq))
     ORDER BY seq LIMIT 1;
@@ -300,7 +306,7 @@ BEGIN
     d.debit := 'transfer';
     d.credit := CASE WHEN p_pending THEN 'pending' ELSE 'member' END;
     b := ledger.append(b, d, ARRAY[l.seq], ARRAY[p_amount]);
-    UPDATE ledger.lot SET remaining = remaining + p_amount, open = true, pending = p_pending
+    UPDATE ledger.filed_lot SET remaining = remaining + p_amount, open = true, pending = p_pending
     WHERE member_id = b.member_id AND unit = b.unit AND seq = l.seq;
     b.next_due := least(b.next_due, l.expires_at, CASE WHEN p_pending THEN l.available_at END);
     RETURN b;

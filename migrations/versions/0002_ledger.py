@@ -12,7 +12,7 @@ branch_labels = None
 depends_on = None
 
 SQL = Path(__file__).parents[1] / "sql"
-PARTS = ("tables", "functions", "plain", "holds", "reversals", "transfers")
+PARTS = ("tables", "accounts", "lots", "time", "postings", "plain", "holds", "reversals", "transfers", "batch")
 
 
 def upgrade() -> None:

@@ -14,6 +14,7 @@ from ledger.errors import AppendOnlyError, refusal
 from ledger.posting import confirm, reinstate
 from ledger.record import FIELDS
 from tests.db.ledger.conftest import A_DAY, NEW_YEAR, Book
+from tests.roles import as_owner
 
 EVERY_COLUMN = [name for name, _ in FIELDS if name not in ("member_id", "unit", "seq")]
 
@@ -59,30 +60,34 @@ async def snapshot(connection: AsyncConnection) -> list[list[tuple[object, ...]]
 async def test_a_rebuild_from_the_entries_gives_the_same_projections(book: Book, member: UUID) -> None:
     await busy(book, member)
     before = await snapshot(book.connection)
-    assert await rebuild(book.connection) == 2
+    async with as_owner(book.connection):
+        assert await rebuild(book.connection) == 2
     assert await snapshot(book.connection) == before
 
 
 async def test_a_wrong_projection_is_named_and_a_rebuild_mends_it(book: Book, member: UUID) -> None:
     await busy(book, member)
-    await book.connection.execute(
-        text("UPDATE ledger.account SET posted = posted + 1 WHERE member_id = :m"), {"m": member}
-    )
-    await book.connection.execute(
-        text("UPDATE ledger.lot SET remaining = remaining + 1 WHERE member_id = :m AND open"), {"m": member}
-    )
+    async with as_owner(book.connection):
+        await book.connection.execute(
+            text("UPDATE ledger.account SET posted = posted + 1 WHERE member_id = :m"), {"m": member}
+        )
+        await book.connection.execute(
+            text("UPDATE ledger.filed_lot SET remaining = remaining + 1, open = true WHERE member_id = :m"),
+            {"m": member},
+        )
     found = (await verify(book.connection)).findings
     assert {finding.member_id for finding in found} == {member}
     assert any("account.posted" in finding.problem for finding in found)
     assert any("remaining" in finding.problem for finding in found)
-    await rebuild(book.connection)
+    async with as_owner(book.connection):
+        await rebuild(book.connection)
 
 
 @pytest.mark.parametrize("statement", ["UPDATE ledger.entry SET amount = 1", "DELETE FROM ledger.entry"])
-async def test_entries_are_only_ever_added(book: Book, member: UUID, statement: str) -> None:
+async def test_even_the_owner_only_ever_adds_entries(book: Book, member: UUID, statement: str) -> None:
     await busy(book, member)
     with pytest.raises(DBAPIError) as refused:
-        async with book.connection.begin_nested():
+        async with book.connection.begin_nested(), as_owner(book.connection):
             await book.connection.execute(text(statement))
     assert isinstance(refusal(refused.value.orig), AppendOnlyError)  # type: ignore[arg-type]
 
@@ -111,10 +116,11 @@ async def test_one_change_in_any_column_of_an_old_entry_is_found(book: Book, mem
     )
     change = OTHER[str(kind)].format(column=column)
     async with book.connection.begin_nested() as forgery:
-        await book.connection.execute(text("ALTER TABLE ledger.entry DISABLE TRIGGER USER"))
-        await book.connection.execute(
-            text(f"UPDATE ledger.entry SET {column} = {change} WHERE member_id = :m AND seq = 4"), {"m": member}
-        )
+        async with as_owner(book.connection):
+            await book.connection.execute(text("ALTER TABLE ledger.entry DISABLE TRIGGER USER"))
+            await book.connection.execute(
+                text(f"UPDATE ledger.entry SET {column} = {change} WHERE member_id = :m AND seq = 4"), {"m": member}
+            )
         findings = (await verify(book.connection)).findings
         await forgery.rollback()
     assert [(finding.member_id, finding.sequence) for finding in findings if finding.sequence] == [(member, 4)]
@@ -123,8 +129,10 @@ async def test_one_change_in_any_column_of_an_old_entry_is_found(book: Book, mem
 async def test_a_removed_entry_is_found(book: Book, member: UUID) -> None:
     await busy(book, member)
     async with book.connection.begin_nested() as forgery:
-        await book.connection.execute(text("ALTER TABLE ledger.entry DISABLE TRIGGER USER"))
-        await book.connection.execute(text("DELETE FROM ledger.entry WHERE member_id = :m AND seq = 5"), {"m": member})
+        async with as_owner(book.connection):
+            await book.connection.execute(text("ALTER TABLE ledger.entry DISABLE TRIGGER USER"))
+            removal = text("DELETE FROM ledger.entry WHERE member_id = :m AND seq = 5")
+            await book.connection.execute(removal, {"m": member})
         findings = (await verify(book.connection)).findings
         await forgery.rollback()
     assert [(finding.sequence, finding.problem) for finding in findings] == [(6, "entry 5 is missing before it")]
