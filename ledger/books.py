@@ -1,14 +1,23 @@
-"""A programme's books: the trial balance, what is owed to members, and what came in and went out by month."""
+"""A programme's books: the trial balance, what is owed to members, and what came in and went out.
+
+Every report is a sum over the roll-up that closings make, and over the entries that no closing has taken yet; it is
+therefore exact at any moment, and reads no more than what happened since. Each can be asked for a past `moment`, as it
+was `known` `then` (what had been recorded by it) or `now` (what took effect by it); None is the present, with
+everything that is recorded. Amounts are points; days and months are those of the unit's time zone.
+"""
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Final
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+Known = Literal["then", "now"]
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +28,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Liability(msgspec.Struct, frozen=True, kw_only=True):
-    """What members hold, in points: spendable, pending and on hold; and what they owe."""
+    """What members hold, in points: spendable, pending and on hold; and what they owe. `members` counts accounts."""
 
     unit: str
     members: int
@@ -45,79 +54,228 @@ class MonthlyFlow(msgspec.Struct, frozen=True, kw_only=True):
     adjusted: int
 
 
-_TRIAL: Final = text("""
+class Expiring(msgspec.Struct, frozen=True, kw_only=True):
+    """What members hold that can be spent until the end of a month, its first day; None: points that never expire."""
+
+    month: date | None
+    amount: int
+
+
+class CohortFlow(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the points earned in month `cohort`, in the month `month`; both are first days.
+
+    `granted` is less what was taken back. `used` is what was redeemed, less what was given back, with the debt that
+    points repaid and without the debt that was made: points that were spent and had to be paid for later count with
+    the points that paid. `moved` came from other cohorts by mergers of members with debts.
+    """
+
+    cohort: date
+    month: date
+    granted: int
+    used: int
+    expired: int
+    moved: int
+
+    @property
+    def left(self) -> int:
+        """What the month added to the points that are still open: spendable, pending or on hold."""
+        return self.granted - self.used - self.expired + self.moved
+
+
+_SINCE: Final = text("SELECT complete_until FROM ledger.closing ORDER BY number DESC LIMIT 1")
+_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_UNCLOSED: Final = """
+    unclosed AS MATERIALIZED (
+        SELECT recent.member_id, recent.unit, coalesce(closed.seq, 0) AS after_seq
+        FROM (
+            SELECT member_id, unit, max(seq) AS seq FROM ledger.entry
+            WHERE recorded_at >= :since AND programme_id = :programme AND (CAST(:unit AS text) IS NULL OR unit = :unit)
+            GROUP BY member_id, unit
+        ) AS recent
+        LEFT JOIN LATERAL (
+            SELECT h.seq FROM ledger.closed_head AS h WHERE h.member_id = recent.member_id AND h.unit = recent.unit
+            ORDER BY h.closing DESC LIMIT 1
+        ) AS closed ON true
+        WHERE recent.seq > coalesce(closed.seq, 0)
+    )
+"""
+
+_PRESENT: Final = """
+    SELECT f.* FROM ledger.flow AS f
+    WHERE f.programme_id = :programme AND (CAST(:unit AS text) IS NULL OR f.unit = :unit)
+    UNION ALL
+    SELECT {columns} FROM unclosed AS u
+    JOIN ledger.part AS p ON p.member_id = u.member_id AND p.unit = u.unit AND p.seq > u.after_seq
+"""
+
+_PAST: Final = """
+    SELECT f.* FROM ledger.flow AS f
+    JOIN ledger.zone AS z ON z.programme_id = f.programme_id AND z.unit = f.unit
+    WHERE f.programme_id = :programme AND (CAST(:unit AS text) IS NULL OR f.unit = :unit)
+        AND f.{axis}_day < (:moment AT TIME ZONE z.time_zone)::date
+    UNION ALL
+    SELECT {columns} FROM unclosed AS u
+    JOIN ledger.part AS p ON p.member_id = u.member_id AND p.unit = u.unit AND p.seq > u.after_seq
+    WHERE p.{axis}_at <= :moment
+    UNION ALL
+    SELECT {columns} FROM ledger.part AS p
+    JOIN ledger.zone AS z ON z.programme_id = p.programme_id AND z.unit = p.unit
+    LEFT JOIN unclosed AS u ON u.member_id = p.member_id AND u.unit = p.unit
+    WHERE p.programme_id = :programme AND (CAST(:unit AS text) IS NULL OR p.unit = :unit)
+        AND p.{axis}_at > CAST(:moment AS timestamptz) - interval '2 days' AND p.{axis}_at <= :moment
+        AND p.{axis}_day >= (:moment AT TIME ZONE z.time_zone)::date
+        AND (u.member_id IS NULL OR p.seq <= u.after_seq)
+"""
+"""Whole days from the roll-up, what is not closed yet, and of the moment's own day what is closed."""
+
+_COLUMNS: Final = (
+    "p.programme_id, p.unit, p.recorded_day, p.effective_day, p.cohort_month, p.expiry_month, p.kind, p.debit, "
+    "p.credit, p.amount, p.entries, p.opened"
+)
+
+_TRIAL: Final = """
     SELECT account, sum(amount)::bigint AS balance
     FROM (
-        SELECT credit AS account, amount FROM ledger.entry WHERE programme_id = :programme AND unit = :unit
-        UNION ALL
-        SELECT debit, -amount FROM ledger.entry WHERE programme_id = :programme AND unit = :unit
-    ) AS sides
+        SELECT debit, credit, sum(amount) AS total FROM flows GROUP BY debit, credit
+    ) AS moved
+    CROSS JOIN LATERAL (VALUES (credit, total), (debit, -total)) AS sides (account, amount)
     GROUP BY account ORDER BY account
-""")
+"""
 
-_LIABILITY: Final = text("""
-    SELECT unit, count(*) AS members, coalesce(sum(posted), 0)::bigint AS posted,
-           coalesce(sum(pending), 0)::bigint AS pending, coalesce(sum(held), 0)::bigint AS held,
-           coalesce(sum(debt), 0)::bigint AS debt
-    FROM ledger.account WHERE programme_id = :programme
-    GROUP BY unit ORDER BY unit
-""")
+_LIABILITY: Final = """
+    SELECT unit, sum(opened)::bigint AS members,
+        {member} AS posted, {pending} AS pending, {held} AS held, -({debt}) AS debt
+    FROM flows GROUP BY unit ORDER BY unit
+"""
 
-_FLOW: Final = text("""
-    SELECT date_trunc('month', effective_at AT TIME ZONE :time_zone)::date AS month,
-           coalesce(sum(amount) FILTER (WHERE debit = 'issued'), 0)::bigint AS earned,
-           (coalesce(sum(amount) FILTER (WHERE credit = 'redeemed'), 0)
-            - coalesce(sum(amount) FILTER (WHERE debit = 'redeemed'), 0))::bigint AS redeemed,
-           (coalesce(sum(amount) FILTER (WHERE credit = 'expired'), 0)
-            - coalesce(sum(amount) FILTER (WHERE debit = 'expired'), 0))::bigint AS expired,
-           coalesce(sum(amount) FILTER (WHERE credit = 'issued'), 0)::bigint AS taken_back,
-           (coalesce(sum(amount) FILTER (WHERE debit = 'adjusted'), 0)
-            - coalesce(sum(amount) FILTER (WHERE credit = 'adjusted'), 0))::bigint AS adjusted
-    FROM ledger.entry
-    WHERE programme_id = :programme AND unit = :unit
-        AND effective_at >= date_trunc('month', now() AT TIME ZONE :time_zone
-                                       - make_interval(months => :months - 1)) AT TIME ZONE :time_zone
+_EXPIRY: Final = """
+    SELECT nullif(expiry_month, 'infinity') AS month, ({member}) + ({pending}) + ({held}) AS amount
+    FROM flows WHERE expiry_month > '-infinity'
+    GROUP BY expiry_month HAVING ({member}) + ({pending}) + ({held}) <> 0
+    ORDER BY expiry_month
+"""
+
+_MONTHLY: Final = """
+    SELECT date_trunc('month', effective_day)::date AS month,
+        coalesce(sum(amount) FILTER (WHERE debit = 'issued'), 0)::bigint AS earned,
+        {redeemed} AS redeemed, {expired} AS expired,
+        coalesce(sum(amount) FILTER (WHERE credit = 'issued'), 0)::bigint AS taken_back, -({adjusted}) AS adjusted
+    FROM flows
+    WHERE effective_day >= (
+        SELECT date_trunc('month', coalesce(CAST(:moment AS timestamptz), now()) AT TIME ZONE z.time_zone)
+            - make_interval(months => :months - 1)
+        FROM ledger.zone AS z WHERE z.programme_id = :programme AND z.unit = :unit)
     GROUP BY month ORDER BY month
-""")
+"""
+
+_COHORTS: Final = """
+    SELECT cohort_month AS cohort, greatest(date_trunc('month', effective_day)::date, cohort_month) AS month,
+        -({issued}) - ({adjusted}) AS granted, ({redeemed}) + ({debt}) + ({forgiven}) AS used,
+        {expired} AS expired, -({transfer}) AS moved
+    FROM flows GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+_CLASSES: Final = (
+    *("member", "pending", "held", "debt", "redeemed", "expired", "adjusted", "issued", "forgiven", "transfer"),
+)
+_NET: Final = {
+    name: (
+        f"(coalesce(sum(amount) FILTER (WHERE credit = '{name}'), 0)"
+        f" - coalesce(sum(amount) FILTER (WHERE debit = '{name}'), 0))::bigint"
+    )
+    for name in _CLASSES
+}
 
 
-async def trial_balance(connection: AsyncConnection, *, programme_id: UUID, unit: str = "points") -> list[Trial]:
+async def _sum(
+    connection: AsyncConnection,
+    query: str,
+    *,
+    programme_id: UUID,
+    unit: str | None,
+    moment: datetime | None,
+    known: Known,
+    **arguments: Any,
+) -> Sequence[Row[Any]]:
+    # Read first and given as a value, so that the planner knows how little was recorded since. Where a closing comes
+    # between the two statements, the second only looks at more than it has to.
+    since = await connection.scalar(_SINCE) or _EVER
+    flows = _PRESENT if moment is None else _PAST
+    axis = "recorded" if known == "then" else "effective"
+    body = flows.format(columns=_COLUMNS, axis=axis)
+    statement = f"WITH {_UNCLOSED}, flows AS ({body}) {query.format(**_NET)}"
+    asked = {"programme": programme_id, "unit": unit, "moment": moment, "since": since, **arguments}
+    return (await connection.execute(text(statement), asked)).all()
+
+
+async def trial_balance(
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    unit: str = "points",
+    moment: datetime | None = None,
+    known: Known = "now",
+) -> list[Trial]:
     """Every account class of a unit with its balance; they sum to zero, because each entry is balanced."""
-    rows = await connection.execute(_TRIAL, {"programme": programme_id, "unit": unit})
+    rows = await _sum(connection, _TRIAL, programme_id=programme_id, unit=unit, moment=moment, known=known)
     return [Trial(account=row.account, balance=row.balance) for row in rows]
 
 
-async def liabilities(connection: AsyncConnection, *, programme_id: UUID) -> list[Liability]:
-    """What is owed to members, by unit."""
-    rows = await connection.execute(_LIABILITY, {"programme": programme_id})
-    return [
-        Liability(
-            unit=row.unit,
-            members=row.members,
-            posted=row.posted,
-            pending=row.pending,
-            held=row.held,
-            debt=row.debt,
-        )
-        for row in rows
-    ]
+async def liabilities(
+    connection: AsyncConnection, *, programme_id: UUID, moment: datetime | None = None, known: Known = "now"
+) -> list[Liability]:
+    """What is owed to members, by unit; units in which nothing was posted are left out."""
+    rows = await _sum(connection, _LIABILITY, programme_id=programme_id, unit=None, moment=moment, known=known)
+    return [Liability(**row._mapping) for row in rows]  # noqa: SLF001  (SQLAlchemy's API)
+
+
+async def liability_by_expiry(
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    unit: str = "points",
+    moment: datetime | None = None,
+    known: Known = "now",
+) -> list[Expiring]:
+    """What members hold by the month until whose end it can be spent, the soonest first, what never expires last.
+
+    Points whose expiry moves with the member's activity are among those that never expire.
+    """
+    rows = await _sum(connection, _EXPIRY, programme_id=programme_id, unit=unit, moment=moment, known=known)
+    return [Expiring(month=row.month, amount=row.amount) for row in rows]
 
 
 async def monthly_flow(
-    connection: AsyncConnection, *, programme_id: UUID, unit: str = "points", time_zone: str, months: int = 12
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    unit: str = "points",
+    months: int = 12,
+    moment: datetime | None = None,
+    known: Known = "now",
 ) -> list[MonthlyFlow]:
-    """Points in and out by local month, for the last `months` months, oldest first; months without any are absent."""
-    rows = await connection.execute(
-        _FLOW, {"programme": programme_id, "unit": unit, "time_zone": time_zone, "months": months}
+    """Points in and out by the month they took effect in, for `months` months up to the moment's, oldest first.
+
+    Months without any are absent.
+    """
+    rows = await _sum(
+        connection, _MONTHLY, programme_id=programme_id, unit=unit, moment=moment, known=known, months=months
     )
-    return [
-        MonthlyFlow(
-            month=row.month,
-            earned=row.earned,
-            redeemed=row.redeemed,
-            expired=row.expired,
-            taken_back=row.taken_back,
-            adjusted=row.adjusted,
-        )
-        for row in rows
-    ]
+    return [MonthlyFlow(**row._mapping) for row in rows]  # noqa: SLF001  (SQLAlchemy's API)
+
+
+async def cohort_flows(
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    unit: str = "points",
+    moment: datetime | None = None,
+    known: Known = "now",
+) -> list[CohortFlow]:
+    """What became of the points of each month, month by month; by cohort, then by month.
+
+    What took effect before its cohort's month (a purchase reported late, spent on an earlier day) counts in that month.
+    """
+    rows = await _sum(connection, _COHORTS, programme_id=programme_id, unit=unit, moment=moment, known=known)
+    return [CohortFlow(**row._mapping) for row in rows]  # noqa: SLF001  (SQLAlchemy's API)

@@ -12,7 +12,20 @@ branch_labels = None
 depends_on = None
 
 SQL = Path(__file__).parents[1] / "sql"
-PARTS = ("tables",)
+PARTS = ("tables", "parts", "checkpoints", "closing")
+
+FUNCTIONS = (
+    "close_books(boolean)",
+    "close_accounts(bigint, uuid[], text[])",
+    "open_books()",
+    "roll_up_anew(uuid, text)",
+    "add_checkpoints(uuid, text, bigint)",
+    "seq_at(uuid, text, timestamptz)",
+    "checkpoint_spacing()",
+    "closing_batch()",
+    "closing_margin()",
+    "posting_horizon()",
+)
 
 
 def upgrade() -> None:
@@ -22,6 +35,10 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for function in FUNCTIONS:
+        op.execute(f"DROP FUNCTION ledger.{function}")
+    for view in ("lot_change", "part", "zone"):
+        op.execute(f"DROP VIEW ledger.{view}")
     op.execute("DROP INDEX ledger.entry_recorded_at_effective_at_idx")
     for table in ("checkpoint", "flow", "book", "closed_head", "closing"):
         op.execute(f"DROP TABLE ledger.{table}")

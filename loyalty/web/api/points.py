@@ -13,6 +13,7 @@ from litestar.params import JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import posting, reading
+from ledger.past import as_of
 from ledger.posting import Posting
 from loyalty.kit.errors import IdempotencyMismatchError, InvalidInputError
 from loyalty.members.member import person_ids
@@ -152,7 +153,7 @@ async def get_balance_as_of(
     moment = utc(moment, field="moment")
     async with services.transaction() as connection:
         member = await reading_member(connection, caller, member_id)
-        found = await reading.as_of(connection, member_id=member.id, unit=unit, moment=moment, known=known)
+        found = await as_of(connection, member_id=member.id, unit=unit, moment=moment, known=known)
     return shapes.position_answer(found)
 
 

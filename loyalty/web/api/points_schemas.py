@@ -7,8 +7,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from ledger.past import Position
 from ledger.posting import Posting
-from ledger.reading import Balance, Entry, Hold, Lot, Position
+from ledger.reading import Balance, Entry, Hold, Lot
 from loyalty.kit.ids import public_id
 from loyalty.members.member import MEMBER_PREFIX
 from loyalty.web.api.operations import (
@@ -278,5 +279,5 @@ def position_answer(position: Position) -> PositionAnswer:
     return PositionAnswer(
         moment=position.moment,
         balance=_after(position),
-        expiring=[ExpiringAnswer(expires_at=each.expires_at, amount=each.amount) for each in position.lots],
+        expiring=[ExpiringAnswer(expires_at=each.expires_at, amount=each.amount) for each in position.expiring],
     )

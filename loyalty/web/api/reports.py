@@ -121,7 +121,6 @@ async def get_monthly_flow(
             connection,
             programme_id=caller.programme_id,
             unit=unit,
-            time_zone=caller.programme.time_zone,
             months=months,
         )
     return MonthlyFlow(unit=unit, data=[tell(MonthLine, line) for line in lines])

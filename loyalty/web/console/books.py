@@ -46,9 +46,7 @@ async def show_books(request: Request[Any, Any, Any], services: NamedDependency[
         for unit in await list_units(connection, programme_id=programme.id):
             trial = await trial_balance(connection, programme_id=programme.id, unit=unit.code)
             held = owed.get(unit.code) or Liability(unit=unit.code, members=0, posted=0, pending=0, held=0, debt=0)
-            flow = await monthly_flow(
-                connection, programme_id=programme.id, unit=unit.code, time_zone=programme.time_zone
-            )
+            flow = await monthly_flow(connection, programme_id=programme.id, unit=unit.code)
             books.append(
                 UnitBooks(
                     unit=unit,

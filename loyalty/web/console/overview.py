@@ -94,7 +94,7 @@ async def _read(connection: AsyncConnection, services: Services, desk: Desk, t: 
     places = await read_places(connection, desk, t)
     entries = await recent(connection, programme_id=programme_id, limit=_ACTIVITY)
     profiles = await read_profiles(connection, services.keyring, {entry.member_id for entry in entries})
-    flow = await monthly_flow(connection, programme_id=programme_id, time_zone=programme.time_zone, months=MONTHS)
+    flow = await monthly_flow(connection, programme_id=programme_id, months=MONTHS)
     return Overview(
         counts=counts,
         by_channel=await count_by_channel(connection, programme_id=programme_id),

@@ -19,8 +19,9 @@ from ledger.errors import (
     OverReversalError,
     ReinstateWindowOverError,
 )
+from ledger.past import as_of
 from ledger.posting import ON_EVENT, confirm, reinstate, settle
-from ledger.reading import as_of, find_posting, get_hold
+from ledger.reading import find_posting, get_hold
 from loyalty.kit.errors import IdempotencyMismatchError, InvalidInputError, NotFoundError
 from tests.db.ledger.conftest import A_DAY, NEW_YEAR, Book
 
@@ -444,7 +445,7 @@ async def test_an_account_is_seen_as_it_was_then_or_as_it_is_known_now(book: Boo
     then = await as_of(book.connection, member_id=member, moment=moment, known="then")
     now = await as_of(book.connection, member_id=member, moment=moment, known="now")
     assert (then.posted, now.posted) == (100, 150)
-    assert [lot.amount for lot in now.lots] == [150]
+    assert [lot.amount for lot in now.expiring] == [150]
 
 
 async def test_what_time_will_bring_is_refused_today(book: Book, member: UUID) -> None:
