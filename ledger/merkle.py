@@ -27,16 +27,21 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 class Tree:
     """A tree that grows leaf by leaf and keeps no more than one hash a level, however many leaves there are.
 
-    Where a leaf is watched, by its number from 0 on, `path` proves it once all leaves are in.
+    Where one leaf is watched, `path` proves it once all leaves are in.
     """
 
-    def __init__(self, watched: int | None = None) -> None:
+    def __init__(self) -> None:
         self.size = 0
-        self._watched: Final = watched
+        self.watched: int | None = None
+        """The number of the leaf that is watched, from 0 on."""
         self._path: list[bytes] = []
         self._peaks: list[
             tuple[int, bytes]
         ] = []  # whole subtrees from left to right: the first leaf's number, the hash
+
+    def watch(self) -> None:
+        """Watch the leaf that is added next."""
+        self.watched = self.size
 
     def add(self, leaf: bytes) -> None:
         """Append a leaf's bytes."""
@@ -45,8 +50,8 @@ class Tree:
         full = self.size
         while full % 2 == 0:
             left_start, left = self._peaks.pop()
-            if self._watched is not None and self.size > self._watched >= left_start:
-                self._path.append(left if self._watched >= start else merged)
+            if self.watched is not None and self.size > self.watched >= left_start:
+                self._path.append(left if self.watched >= start else merged)
             start, merged = left_start, node_hash(left, merged)
             full //= 2
         self._peaks.append((start, merged))
@@ -67,8 +72,8 @@ class Tree:
         path = list(self._path)
         start, merged = self._peaks[-1]
         for left_start, left in reversed(self._peaks[:-1]):
-            if self._watched is not None and self._watched >= left_start:
-                path.append(left if self._watched >= start else merged)
+            if self.watched is not None and self.watched >= left_start:
+                path.append(left if self.watched >= start else merged)
             start, merged = left_start, node_hash(left, merged)
         return merged, path
 

@@ -51,8 +51,10 @@ sizes = st.integers(min_value=1, max_value=200)
 
 
 def grown(leaves: Sequence[bytes], watched: int | None = None) -> Tree:
-    tree = Tree(watched)
+    tree = Tree()
     for leaf in leaves:
+        if tree.size == watched:
+            tree.watch()
         tree.add(leaf)
     return tree
 
