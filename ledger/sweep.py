@@ -17,15 +17,7 @@ from loyalty.kit.db import transaction
 
 BATCH_ACCOUNTS: Final = 200
 
-_SETTLE: Final = text("""
-    WITH due AS MATERIALIZED (
-        SELECT member_id, unit FROM ledger.account
-        WHERE next_due <= ledger.clock()
-        ORDER BY next_due LIMIT :limit
-        FOR NO KEY UPDATE SKIP LOCKED
-    )
-    SELECT count(*) AS accounts, coalesce(sum(ledger.settle_account(member_id, unit)), 0)::bigint AS entries FROM due
-""")
+_SETTLE: Final = text("SELECT accounts, entries FROM ledger.settle_due(:limit)")
 
 
 class Swept(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,11 +7,11 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.tables import unit_table
+from loyalty.kit.db import to_json
 from loyalty.kit.errors import InvalidInputError, NotFoundError
 
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,29}")
@@ -72,15 +72,7 @@ def _unit(row: Row[Any]) -> Unit:
 async def define_unit(connection: AsyncConnection, unit: Unit) -> Unit:
     """Create a unit or change its policies; what is posted keeps the expiry it was posted with."""
     unit.check()
-    values = msgspec.structs.asdict(unit)
-    await connection.execute(
-        insert(unit_table)
-        .values(values)
-        .on_conflict_do_update(
-            index_elements=["programme_id", "code"],
-            set_={name: value for name, value in values.items() if name not in ("programme_id", "code")},
-        )
-    )
+    await connection.execute(text("SELECT ledger.define_unit(CAST(:unit AS jsonb))"), {"unit": to_json(unit)})
     return unit
 
 

@@ -38,6 +38,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """TALLYSTAR_HOME: the folder for the embedded database and the keys. Default: `.tallystar`."""
     database_url: str | None = None
     """DATABASE_URL: a PostgreSQL of your own. Default: the embedded server in `home`."""
+    owner_database_url: str | None = None
+    """TALLYSTAR_OWNER_DATABASE_URL: the same database as its owner, for migrations; DATABASE_URL is the application's
+    then."""
     host: str = "127.0.0.1"
     """TALLYSTAR_HOST: the address to listen on."""
     port: int = 8420
@@ -62,12 +65,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         port = _number(env, "TALLYSTAR_PORT", 8420, low=1, high=65535)
         host = env.get("TALLYSTAR_HOST", "").strip() or "127.0.0.1"
         public_url = env.get("TALLYSTAR_PUBLIC_URL", "").strip().rstrip("/") or f"http://{host}:{port}"
+        database_url = env.get("DATABASE_URL", "").strip() or None
+        owner_database_url = env.get("TALLYSTAR_OWNER_DATABASE_URL", "").strip() or None
+        if owner_database_url is not None and database_url is None:
+            message = "is the owner's address; DATABASE_URL has to be the application's"
+            raise InvalidInputError(message, field="TALLYSTAR_OWNER_DATABASE_URL")
         if not public_url.startswith(("http://", "https://")):
             message = f"{public_url!r} does not start with http:// or https://"
             raise InvalidInputError(message, field="TALLYSTAR_PUBLIC_URL")
         return cls(
             home=Path(env.get("TALLYSTAR_HOME", "").strip() or ".tallystar").expanduser().absolute(),
-            database_url=env.get("DATABASE_URL", "").strip() or None,
+            database_url=database_url,
+            owner_database_url=owner_database_url,
             host=host,
             port=port,
             public_url=public_url,

@@ -21,6 +21,7 @@ from loyalty.kit.embedded import EmbeddedPostgres
 from loyalty.kit.migrate import migrate
 from loyalty.kit.programme import Programme
 from tests.factories import make_programme
+from tests.roles import APPLICATION, application_login, as_application
 
 _HOME_VARIABLE = "TALLYSTAR_TESTS_HOME"
 _TEMPLATE = "tests_template"
@@ -55,7 +56,7 @@ def template(server_url: str) -> str:
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [_TEMPLATE]).fetchone():
             unfinished = f"{_TEMPLATE}_{uuid4().hex}"
             connection.execute(f"CREATE DATABASE {unfinished}")
-            migrate(_with_database(server_url, unfinished))
+            migrate(_with_database(server_url, unfinished), login=True)
             connection.execute(f"ALTER DATABASE {unfinished} RENAME TO {_TEMPLATE}")
     return _TEMPLATE
 
@@ -66,6 +67,9 @@ def _clone(server_url: str, template: str) -> Iterator[str]:
     name = f"tests_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    with psycopg.connect(_with_database(server_url, name)) as connection:
+        # Rights on a database are not cloned with it.
+        connection.execute("SELECT ledger.admit_application(%s)", [APPLICATION])
     yield _with_database(server_url, name)
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -77,15 +81,15 @@ def _with_database(url: str, name: str) -> str:
 
 @pytest.fixture(scope="session")
 def database_url(server_url: str, template: str) -> Iterator[str]:
-    """The worker's database, migrated and empty. What a test commits there stays for the tests after it."""
+    """The worker's database, migrated and empty, by its owner's address. What a test commits there stays."""
     with _clone(server_url, template) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """An engine on the worker's database."""
-    engine = create_engine(database_url)
+    """An engine on the worker's database, as the application; `tests.roles.as_owner` where a test tampers."""
+    engine = create_engine(as_application(database_url))
     yield engine
     # Whatever the tests of this worker committed, the books must verify. Only a hold's end may differ from its entry:
     # some tests put it into the past rather than wait for it.
@@ -119,8 +123,8 @@ def module_database_url(server_url: str, template: str) -> Iterator[str]:
 
 @pytest.fixture
 async def committed_engine(fresh_database_url: str) -> AsyncIterator[AsyncEngine]:
-    """An engine on a database for this test alone: commit, and use several connections at once."""
-    engine = create_engine(fresh_database_url)
+    """An engine on a database for this test alone, as the application: commit, use several connections at once."""
+    engine = create_engine(application_login(fresh_database_url))
     yield engine
     await engine.dispose()
 

@@ -34,8 +34,8 @@ def _embedded() -> EmbeddedPostgres:
 def start() -> None:
     """Run the embedded database until Ctrl-C, for other programs to use."""
     _embedded()
-    with open_database(Settings.from_environment()) as url, until_stopped():
-        click.echo(f"The database is ready at {url}")
+    with open_database(Settings.from_environment()) as opened, until_stopped():
+        click.echo(f"The database is ready at {opened.as_owner()}")
         click.echo("Ctrl-C stops it, unless other processes use it.")
         threading.Event().wait()
 
@@ -61,12 +61,13 @@ def status(*, as_json: bool) -> None:
 
 
 @database.command(context_settings={"ignore_unknown_options": True})
+@click.option("--owner", is_flag=True, help="As the owner, who may do anything.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def psql(arguments: tuple[str, ...]) -> None:
-    """Open psql on the database; ARGUMENTS are psql's."""
-    with open_database(Settings.from_environment()) as url:
-        program = binaries() / "psql"
-        code = subprocess.run([program, url, *arguments], env=os.environ, check=False).returncode  # noqa: S603
+def psql(arguments: tuple[str, ...], *, owner: bool) -> None:
+    """Open psql on the database as the application, which cannot change what is posted; ARGUMENTS are psql's."""
+    with open_database(Settings.from_environment()) as opened:
+        command = [str(binaries() / "psql"), opened.as_owner() if owner else opened.url, *arguments]
+        code = subprocess.run(command, env=os.environ, check=False).returncode  # noqa: S603  (our own command)
     raise click.exceptions.Exit(code)
 
 

@@ -66,8 +66,11 @@ def demo(*, members: int, seed: int, fresh: bool, fill_only: bool, port: int | N
     click.echo(
         f"Opening the database in {settings.home} ..." if settings.database_url is None else "Opening the database ..."
     )
-    with open_database(settings) as url:
-        opened = _open(settings, url, members=members, seed=seed, fresh=fresh, served=listener is not None)
+    with open_database(settings) as database:
+        # As the owner: while the story is told, the ledger's clock is the story's.
+        opened = _open(
+            settings, database.as_owner(), members=members, seed=seed, fresh=fresh, served=listener is not None
+        )
         click.echo("\n".join(opened.leaflet.lines(colours=sys.stdout.isatty())))
         if listener is not None:
             with until_stopped(), jobs_beside():

@@ -87,7 +87,7 @@ def rebuild(*, as_json: bool) -> None:
             with Counter("accounts") as counter:
                 return await rebuild_ledger(connection, progress=counter.show)
 
-    accounts = run(work)
+    accounts = run(work, owner=True)
     if as_json:
         answer_json({"accounts": accounts})
     else:

@@ -73,12 +73,15 @@ class Opened(msgspec.Struct, frozen=True):
         return await get_channel(connection, programme.id, code)
 
 
-def run(work: Callable[[Opened], Awaitable[Result]]) -> Result:
-    """Open the database, do `work` and close everything again. Raises whatever `work` raises, and UnavailableError."""
+def run(work: Callable[[Opened], Awaitable[Result]], *, owner: bool = False) -> Result:
+    """Open the database, do `work` and close everything again. Raises whatever `work` raises, and UnavailableError.
+
+    The engine is the application's, or with `owner` the owner's.
+    """
 
     async def opened() -> Result:
         settings = Settings.from_environment()
-        async with open_engine(settings) as engine:
+        async with open_engine(settings, owner=owner) as engine:
             return await work(Opened(settings, engine))
 
     return run_loop(opened())

@@ -11,6 +11,7 @@ from procrastinate import App, PsycopgConnector
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.jobs.tasks import PARTS, Parts, register
+from loyalty.kit.db import libpq_address
 from loyalty.runtime import open_engine, open_keyring
 from loyalty.settings import Settings
 
@@ -32,8 +33,7 @@ async def work(settings: Settings, *, wait: bool = True) -> None:
 
 async def work_on(engine: AsyncEngine, parts: Parts, *, wait: bool = True) -> None:
     """Work on an engine's database with parts that are open already."""
-    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    async with job_app(url).open_async() as app:
+    async with job_app(libpq_address(engine.url)).open_async() as app:
         await app.run_worker_async(
             concurrency=CONCURRENCY, wait=wait, additional_context={PARTS: parts}, delete_jobs="successful"
         )

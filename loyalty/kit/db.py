@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import MetaData, make_url
+from sqlalchemy import URL, MetaData, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 _encoder: Final = msgspec.json.Encoder()
@@ -36,15 +36,28 @@ def to_json(value: Any) -> str:
     return _encoder.encode(value).decode()
 
 
+def libpq_address(url: URL) -> str:
+    """An address as libpq reads it, with its password: for psql, and for psycopg where SQLAlchemy is not in between.
+
+    SQLAlchemy writes a space as `+`, which libpq takes for a plus.
+    """
+    written = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    address, mark, query = written.partition("?")
+    return address + mark + query.replace("+", "%20")
+
+
 def create_engine(database_url: str, *, pool_size: int = POOL_SIZE) -> AsyncEngine:
     """Open an engine on a `postgresql://` address; psycopg 3 whatever driver the address names."""
+    url = make_url(database_url).set(drivername="postgresql+psycopg")
+    asked = url.query.get("options", ())
+    options = [asked] if isinstance(asked, str) else list(asked)
     return create_async_engine(
-        make_url(database_url).set(drivername="postgresql+psycopg"),
+        url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
         json_serializer=to_json,
-        connect_args={"options": "-c timezone=UTC", "connect_timeout": 10},
+        connect_args={"options": " ".join([*options, "-c timezone=UTC"]), "connect_timeout": 10},
     )
 
 

@@ -1,16 +1,49 @@
-"""To be filled in."""
+"""The application's role: the ledger's public functions run with their owner's rights, and nothing else writes."""
 
 from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import op
 
 revision = "0013_roles"
 down_revision = "0012_seals"
 branch_labels = None
 depends_on = None
 
+SQL = Path(__file__).parents[1] / "sql"
+
+DOORS = (
+    "earn",
+    "spend",
+    "adjust",
+    "claw_back",
+    "hold_points",
+    "end_hold",
+    "reverse",
+    "reinstate",
+    "confirm",
+    "transfer",
+    "move_all",
+    "move_back",
+    "settle_account",
+)
+"""The functions of the migrations before this one that the application calls. Later ones say it where they are made."""
+
 
 def upgrade() -> None:
-    pass
+    for name in DOORS:
+        op.execute(f"ALTER FUNCTION ledger.{name} SECURITY DEFINER")
+    text = (SQL / "0013_roles.sql").read_text(encoding="utf-8")
+    op.get_bind().exec_driver_sql(text.replace("%", "%%"))
+    # Nobody calls what nobody let them call. The application's role is let in by `ledger.admit_application`.
+    op.execute("REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA ledger FROM PUBLIC")
 
 
 def downgrade() -> None:
-    pass
+    # Rights that were given stay: they are the role's, and end with the tables and functions they are about.
+    for name in ("admit_application", "admission", "settle_due", "define_unit"):
+        op.execute(f"DROP FUNCTION ledger.{name}")
+    for name in DOORS:
+        op.execute(f"ALTER FUNCTION ledger.{name} SECURITY INVOKER")
+    op.execute("GRANT EXECUTE ON ALL ROUTINES IN SCHEMA ledger TO PUBLIC")

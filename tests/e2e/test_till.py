@@ -18,6 +18,7 @@ from loyalty.members.card_token import issue_token
 from tests.e2e.conftest import LiveShop, assert_well_made
 from tests.e2e.staff import hire, regular, sign_in
 from tests.e2e.test_shopper_journey import Scheme, phone
+from tests.roles import as_owner
 
 pytestmark = pytest.mark.e2e
 
@@ -183,7 +184,7 @@ async def test_a_hold_that_runs_out_says_so_by_itself(
         await page.clock.install()
         await page.keyboard.press("Enter")
         await heading(page, "Take ¥12.00 off")
-        async with transaction(engine) as connection:
+        async with transaction(engine) as connection, as_owner(connection):
             for table, column in (("redemption", "hold_expires_at"), ("ledger.hold", "expires_at")):
                 await connection.exec_driver_sql(
                     f"UPDATE {table} SET {column} = now() - interval '1 second' WHERE member_id = %s", (member.id,)

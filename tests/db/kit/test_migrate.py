@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from loyalty.kit.errors import UnavailableError
 from loyalty.kit.migrate import migrate
 from loyalty.kit.programme import Programme, list_channels
+from tests.factories import make_programme
 
 _MIGRATE = "import sys; from loyalty.kit.migrate import migrate; migrate(sys.argv[1])"
 
@@ -56,7 +57,7 @@ async def test_a_programme_has_an_online_shop_and_a_store(connection: AsyncConne
 
 async def test_what_a_test_commits_to_its_own_database_is_seen_by_others(committed_engine: AsyncEngine) -> None:
     async with committed_engine.begin() as connection:
-        await connection.execute(text("CREATE TABLE own (id integer)"))
+        await make_programme(connection)
     async with committed_engine.connect() as one, committed_engine.connect() as other:
         for connection in (one, other):
-            assert (await connection.execute(text("SELECT count(*) FROM own"))).scalar() == 0
+            assert (await connection.execute(text("SELECT count(*) FROM programme"))).scalar() == 1

@@ -15,6 +15,7 @@ from ledger import audit, posting, reading
 from ledger.posting import Posting
 from ledger.units import Unit, define_unit
 from loyalty.kit.db import create_engine
+from tests.roles import as_application, as_owner
 
 
 class Book:
@@ -144,7 +145,7 @@ A_DAY = timedelta(days=1)
 @pytest.fixture(scope="module")
 async def engine(module_database_url: str) -> AsyncIterator[AsyncEngine]:
     """An engine on a database of the module's own: these tests read and write the whole ledger."""
-    opened = create_engine(module_database_url)
+    opened = create_engine(as_application(module_database_url))
     yield opened
     await opened.dispose()
 
@@ -152,12 +153,13 @@ async def engine(module_database_url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def book(connection: AsyncConnection) -> AsyncIterator[Book]:
     """A ledger whose clock stands at New Year 2026 until a test moves it; every test leaves books that verify."""
-    await connection.execute(
-        text(
-            "CREATE OR REPLACE FUNCTION ledger.clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS "
-            "$$SELECT current_setting('test.now')::timestamptz$$"
+    async with as_owner(connection):
+        await connection.execute(
+            text(
+                "CREATE OR REPLACE FUNCTION ledger.clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS "
+                "$$SELECT current_setting('test.now')::timestamptz$$"
+            )
         )
-    )
     book = Book(connection)
     await book.at(NEW_YEAR)
     yield book

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty.kit.errors import InvalidInputError
 from loyalty.members.consent import Consent, agrees, consent_history, current_consents, record_consent
 from tests.db.members.conftest import ANN, NEW_YEAR, Join, phone
+from tests.roles import as_owner
 
 YES = Consent(purpose="marketing_sms", granted=True, text_version="2026-01", given_at=NEW_YEAR, source="item-page")
 
@@ -53,7 +54,8 @@ async def test_what_was_said_cannot_be_changed(connection: AsyncConnection, join
     await join(phone(ANN), consents=[YES])
 
     with pytest.raises(DBAPIError, match="append-only"):
-        await connection.execute(text(change))
+        async with as_owner(connection):
+            await connection.execute(text(change))
 
 
 @pytest.mark.parametrize(

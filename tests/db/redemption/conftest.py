@@ -22,6 +22,7 @@ from redemption.coupons import Coupon, issue_coupon
 from redemption.money_off import RedemptionPolicy
 from redemption.policies import publish_policy
 from redemption.record import Redemption
+from tests.roles import as_owner
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 """Noon in Shanghai."""
@@ -126,12 +127,13 @@ async def make_till(connection: AsyncConnection, programme: Programme) -> Till:
 @pytest.fixture
 async def desk(connection: AsyncConnection, programme: Programme) -> AsyncIterator[Till]:
     """A till whose clock stands at noon until a test moves it; every test leaves books that verify."""
-    await connection.execute(
-        text(
-            "CREATE OR REPLACE FUNCTION ledger.clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS "
-            "$$SELECT current_setting('test.now')::timestamptz$$"
+    async with as_owner(connection):
+        await connection.execute(
+            text(
+                "CREATE OR REPLACE FUNCTION ledger.clock() RETURNS timestamptz LANGUAGE sql VOLATILE AS "
+                "$$SELECT current_setting('test.now')::timestamptz$$"
+            )
         )
-    )
     desk = await make_till(connection, programme)
     await desk.pass_time()
     yield desk

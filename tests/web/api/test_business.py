@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from loyalty.kit.db import transaction
 from loyalty.kit.programme import Channel
 from loyalty.web.api.people import member_uuid
+from tests.roles import as_owner
 from tests.web.conftest import Api, assert_problem, make_api
 
 PHONE = "+8619900000001"
@@ -249,7 +250,7 @@ async def test_what_cannot_be_redeemed_is_refused_and_holds_nothing(
 async def test_an_expired_hold_cannot_be_captured(brand_api: Api, rich_member: str, engine: AsyncEngine) -> None:
     body = {"amount": 400, "source": "till:R-9", "expires_in_seconds": 60}
     held = (await brand_api.post(f"/members/{rich_member}/holds", body)).json()
-    async with transaction(engine) as connection:
+    async with transaction(engine) as connection, as_owner(connection):
         await connection.execute(
             text("UPDATE ledger.hold SET expires_at = now() - interval '1 second' WHERE member_id = :member"),
             {"member": member_uuid(rich_member)},

@@ -24,6 +24,7 @@ from loyalty.web.app import create_app
 from loyalty.web.requests import MAX_BODY_BYTES
 from loyalty.web.security.api_keys import Callers, revoke_api_key, token_of
 from loyalty.web.state import LOCK_TIMEOUT_SECONDS, Services, limit_waiting
+from tests.roles import as_application, as_owner
 from tests.web.conftest import Api, assert_problem, make_api, serving
 
 PHONE = "+8619900000001"
@@ -176,7 +177,7 @@ async def _fail(_authorization: str | None) -> None:
 @pytest.fixture
 async def impatient(database_url: str, settings: Settings, brand_api: Api) -> AsyncIterator[tuple[Api, AsyncEngine]]:
     """The API on an engine of its own, with the limits that a server has and one connection more than it needs."""
-    engine = create_engine(database_url, pool_size=2)
+    engine = create_engine(as_application(database_url), pool_size=2)
     limit_waiting(engine)
     async with serving(create_app(settings, engine)) as application:
         transport: Any = httpx.ASGITransport(application, raise_app_exceptions=False)  # type: ignore[arg-type]
@@ -192,7 +193,7 @@ async def test_a_request_that_waits_too_long_for_another_is_answered_409(
     path = f"/members/{member}/points/earn"
     await brand_api.post(path, {"amount": 10, "source": "x"})
     key = uuid4().hex
-    async with engine.connect() as holder:
+    async with engine.connect() as holder, as_owner(holder):
         await holder.execute(
             text("SELECT 1 FROM ledger.account WHERE member_id = :member FOR UPDATE"), {"member": member_uuid(member)}
         )

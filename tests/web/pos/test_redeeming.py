@@ -18,6 +18,7 @@ from redemption.coupon_templates import FixedDiscount, publish_template
 from redemption.coupons import issue_coupon
 from redemption.reading import redemptions_of_member
 from redemption.record import Redemption
+from tests.roles import as_owner
 from tests.web.house import House
 from tests.web.member.conftest import Browser
 
@@ -217,7 +218,7 @@ async def test_an_expired_hold_says_so_and_leads_back_to_the_customer(house: Hou
     member = await house.member(points=1000)
     address = await hold(clerk, member)
     key = key_of(clerk)
-    async with transaction(house.engine) as connection:
+    async with transaction(house.engine) as connection, as_owner(connection):
         await connection.exec_driver_sql(
             "UPDATE redemption SET hold_expires_at = now() - interval '1 second' WHERE member_id = %s", (member.id,)
         )
