@@ -51,9 +51,9 @@ class Mill:
         self._enc: Final = ciphers.enc.encryptor()
         self._pin: Final = ciphers.pin.encryptor()
         self._blocks: Final = np.zeros((BATCH, 2), dtype=np.uint64)
-        self._plain: Final = memoryview(self._blocks).cast("B")
+        self._plain: Final = self._blocks.data.cast("B")
         encrypted = np.zeros((BATCH + 1, 2), dtype=np.uint64)  # a block more than is used: the cipher asks for it
-        self._encrypted: Final = memoryview(encrypted).cast("B")
+        self._encrypted: Final = encrypted.data.cast("B")
         self._heads: Final = encrypted[:BATCH, 0]
         self._tags: Final = np.empty(BATCH, dtype=np.uint64)
         self._masks: Final = np.empty(BATCH, dtype=np.uint64)

@@ -17,7 +17,7 @@ from loyalty.items.codes import ItemCode
 from loyalty.items.digital_link import format_link
 from loyalty.items.labels import SHEETS, Label, label_sheet
 from loyalty.items.lookup import read_code
-from loyalty.items.press import CASE_LIMIT, press_lines
+from loyalty.items.press import CASE_LIMIT, PressFile, PressOrder
 from loyalty.items.products import LocalText, get_product, list_products, save_product
 from loyalty.items.ranges import (
     RangePolicy,
@@ -274,17 +274,18 @@ async def download_codes(
     """A line of CSV for every code: `seq,url,serial,pin,case,lot`. Whoever has this file can print your codes."""
     async with services.transaction() as connection:
         found = await get_range(connection, programme_id=caller.programme_id, range_id=_range_uuid(range_id))
-    lines = press_lines(
-        services.item_keys,
+    order = PressOrder(
         gtin=found.gtin,
         kid=found.kid,
         lo=found.lo,
         hi=found.hi,
         base_url=services.settings.public_url,
-        lot=found.lot,
-        pins=pins,
+        lot=found.lot or "",
+        contents="all" if pins else "serials",
         case_size=case_size,
     )
+    file = PressFile(services.item_keys.for_product(found.gtin, found.kid), order)
+    lines = (bytes(piece) for piece in file.pieces())
     return Stream(
         lines,
         media_type="text/csv",

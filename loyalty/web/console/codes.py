@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.items.digital_link import format_link
 from loyalty.items.labels import LABELS_LIMIT, Label, label_sheet
-from loyalty.items.press import press_lines
+from loyalty.items.press import PressFile, PressOrder
 from loyalty.items.products import list_products
 from loyalty.items.ranges import (
     CodeRange,
@@ -194,16 +194,17 @@ async def download_press_file(
     """The file for the press. Whoever has it can print these codes, so who took it is written down."""
     pins = (await read_form(request, "pins"))["pins"] == "yes"
     found = await _hand_out(request, services, range_id)
-    lines = press_lines(
-        services.item_keys,
+    order = PressOrder(
         gtin=found.gtin,
         kid=found.kid,
         lo=found.lo,
         hi=found.hi,
         base_url=services.settings.public_url,
-        lot=found.lot,
-        pins=pins,
+        lot=found.lot or "",
+        contents="all" if pins else "serials",
     )
+    file = PressFile(services.item_keys.for_product(found.gtin, found.kid), order)
+    lines = (bytes(piece) for piece in file.pieces())
     return Stream(lines, media_type="text/csv", headers=_attachment(found, "csv"))
 
 
