@@ -24,6 +24,7 @@ from loyalty.members.identity import find
 from loyalty.members.member import Member, person_ids
 from redemption.coupons import wallet
 from tests.db.demo.conftest import MEMBERS, SEED, Telling, clock_definition
+from tests.roles import as_owner
 from tiers.reading import history
 
 
@@ -62,15 +63,16 @@ async def test_the_ledgers_clock_is_the_databases_again(told: AsyncConnection, t
 async def test_the_same_story_told_elsewhere_ends_in_the_same_books(
     told: AsyncConnection, telling: Telling, connection: AsyncConnection
 ) -> None:
-    await fill(
-        connection,
-        telling.keyring,
-        telling.item_keys,
-        members=MEMBERS,
-        seed=SEED,
-        today=telling.today,
-        progress=lambda _story, _days: None,
-    )
+    async with as_owner(connection):
+        await fill(
+            connection,
+            telling.keyring,
+            telling.item_keys,
+            members=MEMBERS,
+            seed=SEED,
+            today=telling.today,
+            progress=lambda _story, _days: None,
+        )
     assert await books(connection) == await books(told)
 
 
