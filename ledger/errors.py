@@ -6,7 +6,7 @@ into the class for the code. The transaction is then spent: the caller rolls bac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -157,13 +157,17 @@ _REFUSALS: Final[dict[str, tuple[type[DomainError], str, str | None]]] = {
 }
 
 
+def named_refusal(code: str, figures: Mapping[str, Any]) -> DomainError:
+    """The error for a code and the figures that belong to it."""
+    kind, sentence, field = _REFUSALS[code]
+    return kind(sentence.format_map(figures), field=field, **figures)
+
+
 def refusal(error: psycopg.Error) -> DomainError | None:
     """The named error behind a PostgreSQL error, or None where it is not one of ours."""
     if error.sqlstate == SQLSTATE:
-        code = error.diag.message_primary or ""
         figures: dict[str, Any] = msgspec.json.decode(error.diag.message_detail or "{}", type=dict[str, Any])
-        kind, sentence, field = _REFUSALS[code]
-        return kind(sentence.format_map(figures), field=field, **figures)
+        return named_refusal(error.diag.message_primary or "", figures)
     if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
         return UnavailableError("the account is busy; repeat the request with the same key")
     return None
@@ -174,9 +178,10 @@ def refusals() -> Iterator[None]:
     """Turn what the database refuses inside the block into the errors of this module."""
     try:
         yield
-    except DBAPIError as error:
-        if isinstance(error.orig, psycopg.Error):
-            named = refusal(error.orig)
+    except (DBAPIError, psycopg.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(cause, psycopg.Error):
+            named = refusal(cause)
             if named is not None:
                 raise named from error
         raise

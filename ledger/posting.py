@@ -9,10 +9,9 @@ Errors beside those named at each function: InvalidInputError, UnavailableError.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from datetime import datetime
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -20,15 +19,23 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.errors import refusals
-from loyalty.kit.errors import InvalidInputError
-
-UNIT_POLICY: Final = "policy"
-ON_EVENT: Final = "on_event"
-_MOST_TEXT: Final = 200
-_END_OF_TIME: Final = datetime.max.replace(tzinfo=UTC)
-
-Expiry = datetime | Literal["policy"] | None
-"""When earned points expire: by the unit's policy, never (None), or at a moment."""
+from ledger.operations import (
+    UNIT_POLICY,
+    Adjust,
+    Capture,
+    ClawBack,
+    Confirm,
+    Earn,
+    Expiry,
+    Hold,
+    Release,
+    Reverse,
+    Spend,
+    available_argument,
+    check_text,
+    expiry_arguments,
+    fingerprint,
+)
 
 
 class Posting(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,19 +57,8 @@ class Posting(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool
 
 
-def fingerprint(*request: Any) -> bytes:
-    """What makes two requests the same. Values derived from the clock are left out by the callers."""
-    return hashlib.sha256(msgspec.json.encode(request)).digest()[:16]
-
-
-def check_text(field: str, value: str | None) -> None:
-    """Refuse a text that an entry does not take. Raises InvalidInputError naming the field."""
-    if value is not None and (not value or len(value) > _MOST_TEXT or not value.isprintable()):
-        message = f"from 1 to {_MOST_TEXT} printable characters"
-        raise InvalidInputError(message, field=field)
-
-
-async def _call(connection: AsyncConnection, function: str, **arguments: Any) -> Posting:
+async def call(connection: AsyncConnection, function: str, **arguments: Any) -> Posting:
+    """Call one function of the ledger in the database. Raises its refusals by their names."""
     for field in ("key", "source", "reason", "actor", "approved_by", "rule"):
         check_text(field, arguments.get(field))
     named = ", ".join(f"p_{name} => :{name}" for name in arguments)
@@ -112,7 +108,7 @@ async def earn(
     With `available_at` in the future, or ON_EVENT, points are pending: they show and cannot be spent. Lots with a lower
     `priority` are spent first.
     """
-    return await _call(
+    return await call(
         connection,
         "earn",
         programme=programme_id,
@@ -120,20 +116,25 @@ async def earn(
         unit=unit,
         amount=amount,
         key=key,
-        hash=fingerprint("earn", unit, amount, rule_version, effective_at, expires_at, available_at, priority),
+        hash=Earn(
+            member_id=member_id,
+            unit=unit,
+            key=key,
+            source=source,
+            amount=amount,
+            rule_version=rule_version,
+            effective_at=effective_at,
+            expires_at=expires_at,
+            available_at=available_at,
+            priority=priority,
+        ).request_hash,
         source=source,
         rule=rule_version,
         effective=effective_at,
-        available=_END_OF_TIME if available_at == ON_EVENT else available_at,
+        available=available_argument(available_at),
         priority=priority,
-        **_expiry(expires_at),
+        **expiry_arguments(expires_at),
     )
-
-
-def _expiry(expires_at: Expiry) -> dict[str, Any]:
-    if isinstance(expires_at, datetime):
-        return {"expiry": "at", "expires": expires_at}
-    return {"expiry": "never" if expires_at is None else "policy", "expires": None}
 
 
 async def confirm(
@@ -143,14 +144,14 @@ async def confirm(
 
     Raises NotReversibleError where posting `sequence` has nothing that waits, AccountNotFoundError.
     """
-    return await _call(
+    return await call(
         connection,
         "confirm",
         member=member_id,
         unit=unit,
         seq=sequence,
         key=key,
-        hash=fingerprint("confirm", unit, sequence),
+        hash=Confirm(member_id=member_id, unit=unit, key=key, source=source, sequence=sequence).request_hash,
         source=source,
     )
 
@@ -167,7 +168,7 @@ async def spend(
     effective_at: datetime | None = None,
 ) -> Posting:
     """Spend points, soonest-expiring first; all or nothing: InsufficientBalanceError where there are too few."""
-    return await _call(
+    return await call(
         connection,
         "spend",
         programme=programme_id,
@@ -175,7 +176,9 @@ async def spend(
         unit=unit,
         amount=amount,
         key=key,
-        hash=fingerprint("spend", unit, amount, effective_at),
+        hash=Spend(
+            member_id=member_id, unit=unit, key=key, source=source, amount=amount, effective_at=effective_at
+        ).request_hash,
         source=source,
         effective=effective_at,
     )
@@ -197,7 +200,7 @@ async def hold(
 
     The request is the same whatever `hold_id` and `expires_at` it brings: a repetition answers the first hold's id.
     """
-    return await _call(
+    return await call(
         connection,
         "hold_points",
         programme=programme_id,
@@ -207,7 +210,15 @@ async def hold(
         hold=hold_id,
         expires=expires_at,
         key=key,
-        hash=fingerprint("hold", unit, amount),
+        hash=Hold(
+            member_id=member_id,
+            unit=unit,
+            key=key,
+            source=source,
+            amount=amount,
+            hold_id=hold_id,
+            expires_at=expires_at,
+        ).request_hash,
         source=source,
     )
 
@@ -258,7 +269,7 @@ async def _end_hold(
     key: str,
     source: str,
 ) -> Posting:
-    return await _call(
+    return await call(
         connection,
         "end_hold",
         member=member_id,
@@ -267,7 +278,9 @@ async def _end_hold(
         amount=amount,
         capture=take,
         key=key,
-        hash=fingerprint("capture" if take else "release", unit, hold_id, amount),
+        hash=(Capture if take else Release)(
+            member_id=member_id, unit=unit, key=key, source=source, hold_id=hold_id, amount=amount
+        ).request_hash,
         source=source,
     )
 
@@ -292,7 +305,7 @@ async def reverse(
     `member_id` is who pays or receives now, `origin_member_id` whose posting it was, `accounts` the ids of all members
     that are this one. Raises EntryNotFoundError, OverReversalError, NotReversibleError.
     """
-    return await _call(
+    return await call(
         connection,
         "reverse",
         member=member_id,
@@ -302,7 +315,16 @@ async def reverse(
         amount=amount,
         accounts=list(accounts),
         key=key,
-        hash=fingerprint("reverse", unit, origin_member_id or member_id, sequence, amount, effective_at),
+        hash=Reverse(
+            member_id=member_id,
+            unit=unit,
+            key=key,
+            source=source,
+            sequence=sequence,
+            amount=amount,
+            effective_at=effective_at,
+            origin_member_id=origin_member_id,
+        ).request_hash,
         source=source,
         effective=effective_at,
     )
@@ -321,7 +343,7 @@ async def claw_back(
     effective_at: datetime | None = None,
 ) -> Posting:
     """Take earned points back where no earlier posting is named: from open lots, then by policy into debt."""
-    return await _call(
+    return await call(
         connection,
         "claw_back",
         programme=programme_id,
@@ -329,7 +351,15 @@ async def claw_back(
         unit=unit,
         amount=amount,
         key=key,
-        hash=fingerprint("claw_back", unit, amount, rule_version, effective_at),
+        hash=ClawBack(
+            member_id=member_id,
+            unit=unit,
+            key=key,
+            source=source,
+            amount=amount,
+            rule_version=rule_version,
+            effective_at=effective_at,
+        ).request_hash,
         source=source,
         rule=rule_version,
         effective=effective_at,
@@ -355,7 +385,7 @@ async def adjust(
     Above the unit's limit a second person approves: ApprovalNeededError. Taking more than there is is refused:
     InsufficientBalanceError.
     """
-    return await _call(
+    return await call(
         connection,
         "adjust",
         programme=programme_id,
@@ -363,12 +393,21 @@ async def adjust(
         unit=unit,
         amount=amount,
         key=key,
-        hash=fingerprint("adjust", unit, amount, reason, expires_at),
+        hash=Adjust(
+            member_id=member_id,
+            unit=unit,
+            key=key,
+            source=source,
+            amount=amount,
+            reason=reason,
+            actor=actor,
+            expires_at=expires_at,
+        ).request_hash,
         source=source,
         reason=reason,
         actor=actor,
         approved_by=approved_by,
-        **_expiry(expires_at),
+        **expiry_arguments(expires_at),
     )
 
 
@@ -390,7 +429,7 @@ async def reinstate(
     They come in a lot of their own that expires at `expires_at` (None: never). Raises EntryNotFoundError,
     ReinstateWindowOverError, OverReversalError.
     """
-    return await _call(
+    return await call(
         connection,
         "reinstate",
         member=member_id,
@@ -404,103 +443,6 @@ async def reinstate(
         actor=actor,
         reason=reason,
     )
-
-
-async def transfer(
-    connection: AsyncConnection,
-    *,
-    programme_id: UUID,
-    from_member_id: UUID,
-    to_member_id: UUID,
-    unit: str = "points",
-    amount: int,
-    key: str,
-    source: str,
-) -> Posting:
-    """Give points to another member; lots travel with their expiry. Answers the giver's posting.
-
-    Raises InsufficientBalanceError.
-    """
-    return await _call(
-        connection,
-        "transfer",
-        programme=programme_id,
-        **{"from": from_member_id},
-        to=to_member_id,
-        unit=unit,
-        amount=amount,
-        key=key,
-        hash=fingerprint("transfer", unit, to_member_id, amount),
-        source=source,
-    )
-
-
-async def move_all(
-    connection: AsyncConnection,
-    *,
-    programme_id: UUID,
-    from_member_id: UUID,
-    to_member_id: UUID,
-    key: str,
-    source: str,
-) -> list[Posting]:
-    """Move every unit's lots, pending points and debt to a member who is the same person.
-
-    `source` names the move, and `move_back` finds it by it. Raises OpenHoldsError.
-    """
-    return [
-        await _call(
-            connection,
-            "move_all",
-            programme=programme_id,
-            **{"from": from_member_id},
-            to=to_member_id,
-            unit=unit,
-            key=f"{key}:{unit}",
-            hash=fingerprint("move_all", unit, to_member_id),
-            source=source,
-        )
-        for unit in await _units(connection, from_member_id)
-    ]
-
-
-async def move_back(
-    connection: AsyncConnection,
-    *,
-    programme_id: UUID,
-    survivor_id: UUID,
-    absorbed_id: UUID,
-    moved_by: str,
-    key: str,
-    source: str,
-) -> list[Posting]:
-    """Undo the `move_all` whose source was `moved_by`.
-
-    What is left of each moved lot returns to the lot it came from; debt that one paid for the other is owed again by
-    the one whose it was; what was spent meanwhile stays spent.
-    """
-    return [
-        await _call(
-            connection,
-            "move_back",
-            programme=programme_id,
-            survivor=survivor_id,
-            absorbed=absorbed_id,
-            unit=unit,
-            moved=moved_by,
-            key=f"{key}:{unit}",
-            hash=fingerprint("move_back", unit, absorbed_id, moved_by),
-            source=source,
-        )
-        for unit in await _units(connection, absorbed_id)
-    ]
-
-
-async def _units(connection: AsyncConnection, member_id: UUID) -> Sequence[str]:
-    rows = await connection.execute(
-        text("SELECT unit FROM ledger.account WHERE member_id = :member ORDER BY unit"), {"member": member_id}
-    )
-    return rows.scalars().all()
 
 
 async def settle(connection: AsyncConnection, *, member_id: UUID, unit: str = "points") -> int:

@@ -16,8 +16,9 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import posting
-from ledger.batch import Earn, earn_many
-from ledger.posting import UNIT_POLICY, Expiry, Posting
+from ledger.batch import earn_many
+from ledger.operations import UNIT_POLICY, Earn, Expiry
+from ledger.posting import Posting
 from tiers.counting import Activity, count_activities
 
 LADDER_UNITS: Final = ("points", "growth")

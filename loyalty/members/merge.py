@@ -17,7 +17,7 @@ from sqlalchemy import Row, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger import posting
+from ledger import transfers
 from loyalty.kit.clock import utc_now
 from loyalty.kit.crypto import Keyring
 from loyalty.kit.errors import (
@@ -110,7 +110,7 @@ async def merge(
     if begun.first() is None:  # the same key came at the same moment for other members, which were not locked
         raise _key_reused()
     source = _source(merge_id)
-    await posting.move_all(
+    await transfers.move_all(
         connection,
         programme_id=programme_id,
         from_member_id=absorbed.id,
@@ -162,7 +162,7 @@ async def unmerge(
     if states[trail.survivor_id] != "active":
         message = f"the surviving member is {states[trail.survivor_id]}; a later merge has to be undone first"
         raise ConflictError(message, field="merge_id")
-    await posting.move_back(
+    await transfers.move_back(
         connection,
         programme_id=programme_id,
         survivor_id=trail.survivor_id,

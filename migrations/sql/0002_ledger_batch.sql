@@ -1,0 +1,208 @@
+-- Many postings in one call, each with an answer of its own. Items of one account are posted in their order; accounts
+-- are locked in the order of their ids, so batches cannot wait for each other in a circle.
+--
+-- Where all of an account's items are plain earns, they are posted together with those of all other such accounts, in
+-- one statement. The rest is posted item by item. A refused item is undone alone and answers its reason.
+
+CREATE TYPE ledger.batch_answer AS (
+    place integer, answer ledger.result, refusal text, figures jsonb
+);
+
+CREATE FUNCTION ledger.link(p_head bytea, p_record bytea) RETURNS bytea LANGUAGE sql IMMUTABLE AS
+    'SELECT sha256(p_head || p_record)';
+
+-- The hash chain over consecutive records; the first one is given with the head that it follows in front of it.
+CREATE AGGREGATE ledger.chain(bytea) (SFUNC = ledger.link, STYPE = bytea, INITCOND = '');
+
+-- The arrays are of one length; `p_more` holds what only some kinds need, and may be NULL where no item needs it.
+CREATE FUNCTION ledger.post_batch(
+    p_programme uuid, p_kinds text[], p_members uuid[], p_units text[], p_amounts bigint[], p_keys text[],
+    p_hashes bytea[], p_sources text[], p_rules text[], p_effective timestamptz[], p_more jsonb[] DEFAULT NULL
+) RETURNS SETOF ledger.batch_answer LANGUAGE plpgsql AS $$
+DECLARE
+    v_answers ledger.batch_answer[];
+    v_single integer[];
+    v_answer ledger.batch_answer;
+    i integer;
+BEGIN
+    PERFORM ledger.open_accounts(p_programme, p_kinds, p_members, p_units);
+    PERFORM FROM ledger.account AS a
+    JOIN (SELECT DISTINCT * FROM unnest(p_members, p_units) AS asked (member_id, unit)) AS asked USING (member_id, unit)
+    ORDER BY a.member_id, a.unit
+    FOR NO KEY UPDATE OF a;
+    IF cardinality(p_members) > 8 THEN
+        v_answers := ledger.earn_together(
+            p_programme, p_kinds, p_members, p_units, p_amounts, p_keys, p_hashes, p_sources, p_rules, p_effective,
+            p_more);
+    END IF;
+    RETURN QUERY SELECT * FROM unnest(v_answers);
+    v_single := ARRAY(
+        SELECT place FROM generate_series(1, cardinality(p_members)) AS place
+        EXCEPT SELECT place FROM unnest(v_answers) ORDER BY place);
+    FOREACH i IN ARRAY v_single LOOP
+        v_answer := (i, NULL, NULL, NULL);
+        v_answer.answer := ledger.post_plainly(
+            p_programme, p_kinds[i], p_members[i], p_units[i], p_amounts[i], p_keys[i], p_hashes[i], p_sources[i],
+            p_rules[i], p_effective[i], p_more[i]);
+        IF (v_answer.answer).seq IS NULL THEN
+            v_answer := ledger.post_singly(
+                i, p_programme, p_kinds[i], p_members[i], p_units[i], p_amounts[i], p_keys[i], p_hashes[i],
+                p_sources[i], p_rules[i], p_effective[i], p_more[i]);
+        END IF;
+        RETURN NEXT v_answer;
+    END LOOP;
+END
+$$;
+
+-- Members who earn for the first time get their accounts, all together and in order.
+CREATE FUNCTION ledger.open_accounts(p_programme uuid, p_kinds text[], p_members uuid[], p_units text[])
+RETURNS void LANGUAGE sql AS $$
+    INSERT INTO ledger.account (member_id, unit, programme_id, last_at, head)
+    SELECT DISTINCT asked.member_id, asked.unit, p_programme, '-infinity'::timestamptz, '\x'::bytea
+    FROM unnest(p_kinds, p_members, p_units) AS asked (kind, member_id, unit)
+    JOIN ledger.unit AS u ON u.programme_id = p_programme AND u.code = asked.unit
+    WHERE asked.kind = 'earn' AND NOT EXISTS (
+        SELECT FROM ledger.account AS a WHERE a.member_id = asked.member_id AND a.unit = asked.unit)
+    ORDER BY 1, 2
+    ON CONFLICT DO NOTHING
+$$;
+
+CREATE FUNCTION ledger.post_plainly(
+    p_programme uuid, p_kind text, p_member uuid, p_unit text, p_amount bigint, p_key text, p_hash bytea,
+    p_source text, p_rule text, p_effective timestamptz, p_more jsonb
+) RETURNS ledger.result LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_kind = 'spend' THEN
+        RETURN ledger.spend(
+            p_programme, p_member, p_unit, p_amount, p_key, p_hash, p_source, p_effective, p_only_plain => true);
+    ELSIF p_kind = 'earn' AND p_more IS NULL THEN
+        RETURN ledger.earn(
+            p_programme, p_member, p_unit, p_amount, p_key, p_hash, p_source, p_rule, p_effective,
+            p_only_plain => true);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- One item, in a subtransaction of its own: what it is refused for undoes it alone.
+CREATE FUNCTION ledger.post_singly(
+    p_place integer, p_programme uuid, p_kind text, p_member uuid, p_unit text, p_amount bigint, p_key text,
+    p_hash bytea, p_source text, p_rule text, p_effective timestamptz, p_more jsonb
+) RETURNS ledger.batch_answer LANGUAGE plpgsql AS $$
+DECLARE
+    v_answer ledger.batch_answer := (p_place, NULL, NULL, NULL);
+    v_figures text;
+BEGIN
+    v_answer.answer := CASE p_kind
+        WHEN 'earn' THEN ledger.earn_fully(
+            p_programme, p_member, p_unit, p_amount, p_key, p_hash, p_source, p_rule, p_effective,
+            coalesce(p_more ->> 'expiry', 'policy'), (p_more ->> 'expires')::timestamptz,
+            (p_more ->> 'available')::timestamptz, coalesce((p_more ->> 'priority')::integer, 0))
+        WHEN 'spend' THEN ledger.spend_fully(
+            p_programme, p_member, p_unit, p_amount, p_key, p_hash, p_source, p_effective)
+        WHEN 'claw_back' THEN ledger.claw_back(
+            p_programme, p_member, p_unit, p_amount, p_key, p_hash, p_source, p_rule, p_effective)
+        WHEN 'adjust' THEN ledger.adjust(
+            p_programme, p_member, p_unit, p_amount, p_key, p_hash, p_source, p_more ->> 'reason', p_more ->> 'actor',
+            p_more ->> 'approved_by', coalesce(p_more ->> 'expiry', 'policy'), (p_more ->> 'expires')::timestamptz)
+        WHEN 'hold' THEN ledger.hold_points(
+            p_programme, p_member, p_unit, p_amount, (p_more ->> 'hold')::uuid, (p_more ->> 'expires')::timestamptz,
+            p_key, p_hash, p_source)
+        WHEN 'capture' THEN ledger.end_hold(
+            p_member, p_unit, (p_more ->> 'hold')::uuid, p_amount, true, p_key, p_hash, p_source)
+        WHEN 'release' THEN ledger.end_hold(
+            p_member, p_unit, (p_more ->> 'hold')::uuid, p_amount, false, p_key, p_hash, p_source)
+        WHEN 'reverse' THEN ledger.reverse(
+            p_member, p_unit, coalesce((p_more ->> 'origin')::uuid, p_member), (p_more ->> 'seq')::bigint, p_amount,
+            ARRAY(SELECT jsonb_array_elements_text(p_more -> 'accounts')::uuid), p_key, p_hash, p_source, p_effective)
+        WHEN 'confirm' THEN ledger.confirm(
+            p_member, p_unit, (p_more ->> 'seq')::bigint, p_key, p_hash, p_source)
+    END;
+    RETURN v_answer;
+EXCEPTION WHEN SQLSTATE 'LE001' THEN
+    GET STACKED DIAGNOSTICS v_answer.refusal = MESSAGE_TEXT, v_figures = PG_EXCEPTION_DETAIL;
+    v_answer.figures := v_figures::jsonb;
+    RETURN v_answer;
+END
+$$;
+
+-- The plain earns of a batch, whose accounts the caller has locked. Answers those that it posted.
+CREATE FUNCTION ledger.earn_together(
+    p_programme uuid, p_kinds text[], p_members uuid[], p_units text[], p_amounts bigint[], p_keys text[],
+    p_hashes bytea[], p_sources text[], p_rules text[], p_effective timestamptz[], p_more jsonb[]
+) RETURNS ledger.batch_answer[] LANGUAGE sql AS $$
+    WITH asked AS (
+        -- An item is plain as in `ledger.earn`; its key is new on this member, and comes once in the batch.
+        SELECT i.*, c.*, a.seq AS last_seq, a.posted AS last_posted, a.pending, a.held, a.head, a.idle_expires_at,
+            a.inline_lots, a.inline_expires, x.expires,
+            i.kind = 'earn' AND i.more IS NULL AND i.amount BETWEEN 1 AND 1000000000000
+                AND a.debt = 0 AND coalesce(least(a.next_due, x.expires) > c.now, true) AND c.effective <= c.now
+                AND u.expiry_kind <> 'after_activity'
+                AND count(*) OVER (PARTITION BY i.member_id, i.key) = 1
+                AND NOT EXISTS (SELECT FROM ledger.entry AS e WHERE e.member_id = i.member_id AND e.idem_key = i.key)
+            AS plain
+        FROM unnest(p_kinds, p_members, p_units, p_amounts, p_keys, p_hashes, p_sources, p_rules, p_effective, p_more)
+            WITH ORDINALITY AS i (kind, member_id, unit, amount, key, hash, source, rule, effective_at, more, place)
+        JOIN ledger.account AS a ON a.member_id = i.member_id AND a.unit = i.unit AND a.programme_id = p_programme
+        JOIN ledger.unit AS u ON u.programme_id = p_programme AND u.code = i.unit
+        CROSS JOIN LATERAL (
+            SELECT greatest(ledger.clock(), a.last_at) AS now,
+                coalesce(i.effective_at, greatest(ledger.clock(), a.last_at)) AS effective
+        ) AS c
+        CROSS JOIN LATERAL (SELECT ledger.expiry_of(u, c.effective) AS expires OFFSET 0) AS x
+    ), ranked AS (
+        SELECT *, bool_and(plain) OVER account AS plain_account,
+            last_seq + row_number() OVER line AS seq, (last_posted + sum(amount) OVER line)::bigint AS posted,
+            coalesce(expires, 'infinity') >= lag(
+                coalesce(expires, 'infinity'), 1,
+                CASE inline_lots WHEN '{}' THEN '-infinity'
+                    ELSE coalesce(inline_expires[cardinality(inline_lots)], 'infinity') END
+            ) OVER line AS in_order
+        FROM asked
+        WINDOW account AS (PARTITION BY member_id, unit), line AS (PARTITION BY member_id, unit ORDER BY place)
+    ), chained AS MATERIALIZED (
+        SELECT *,
+            ledger.chain(CASE seq WHEN last_seq + 1 THEN head ELSE '' END || record_send(ROW(
+                member_id, unit, seq, p_programme, seq, 'earn'::text, amount, 'issued'::text, 'member'::text,
+                posted, pending, held, 0::bigint, key, hash, NULL::uuid, NULL::bigint, NULL::uuid, NULL::uuid,
+                true, expires, NULL::timestamptz, 0, NULL::uuid, NULL::bigint, NULL::timestamptz, idle_expires_at,
+                source, NULL::text, NULL::text, NULL::text, rule, effective, now, NULL::bigint[], NULL::bigint[]))
+            ) OVER (PARTITION BY member_id, unit ORDER BY place) AS chain_hash
+        FROM ranked
+        WHERE plain_account
+    ), entries AS (
+        INSERT INTO ledger.entry (
+            member_id, unit, seq, programme_id, posting, kind, amount, debit, credit, posted, pending, held, debt,
+            idem_key, request_hash, opens_lot, lot_expires_at, lot_priority, idle_expires_at, source, rule_version,
+            effective_at, recorded_at, hash)
+        SELECT member_id, unit, seq, p_programme, seq, 'earn', amount, 'issued', 'member', posted, pending, held, 0,
+            key, hash, true, expires, 0, idle_expires_at, source, rule, effective, now, chain_hash
+        FROM chained
+    ), accounts AS MATERIALIZED (
+        SELECT member_id, unit, max(seq) AS seq, max(posted) AS posted, max(now) AS last_at, min(expires) AS due,
+            (array_agg(chain_hash ORDER BY seq DESC))[1] AS head,
+            array_agg(seq ORDER BY seq) AS lots, array_agg(amount ORDER BY seq) AS amounts,
+            array_agg(expires ORDER BY seq) AS expires,
+            bool_and(in_order AND cardinality(inline_lots) + seq - last_seq <= ledger.most_inline()) AS fits
+        FROM chained
+        GROUP BY member_id, unit
+    ), filed AS (
+        INSERT INTO ledger.filed_lot (member_id, unit, seq, granted, remaining, expires_at, priority, open, pending)
+        SELECT member_id, unit, lot.seq, lot.amount, lot.amount, lot.expires, 0, true, false
+        FROM accounts CROSS JOIN LATERAL unnest(lots, amounts, expires) AS lot (seq, amount, expires)
+        WHERE NOT fits
+    ), updated AS (
+        UPDATE ledger.account AS a
+        SET posted = n.posted, seq = n.seq, last_at = n.last_at, head = n.head, next_due = least(a.next_due, n.due),
+            inline_lots = CASE WHEN n.fits THEN a.inline_lots || n.lots ELSE a.inline_lots END,
+            inline_left = CASE WHEN n.fits THEN a.inline_left || n.amounts ELSE a.inline_left END,
+            inline_expires = CASE WHEN n.fits THEN a.inline_expires || n.expires ELSE a.inline_expires END,
+            filed = a.filed OR NOT n.fits
+        FROM accounts AS n
+        WHERE a.member_id = n.member_id AND a.unit = n.unit
+    )
+    SELECT array_agg((
+        place, (member_id, unit, seq, seq, posted, pending, held, 0, now, NULL, false)::ledger.result, NULL, NULL
+    )::ledger.batch_answer)
+    FROM chained
+$$;

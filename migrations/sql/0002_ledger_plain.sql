@@ -13,7 +13,8 @@
 CREATE FUNCTION ledger.earn(
     p_programme uuid, p_member uuid, p_unit text, p_amount bigint, p_key text, p_hash bytea, p_source text,
     p_rule text DEFAULT NULL, p_effective timestamptz DEFAULT NULL, p_expiry text DEFAULT 'policy',
-    p_expires timestamptz DEFAULT NULL, p_available timestamptz DEFAULT NULL, p_priority integer DEFAULT 0
+    p_expires timestamptz DEFAULT NULL, p_available timestamptz DEFAULT NULL, p_priority integer DEFAULT 0,
+    p_only_plain boolean DEFAULT false
 ) RETURNS ledger.result LANGUAGE plpgsql AS $$
 DECLARE
     v_seq bigint;
@@ -64,6 +65,9 @@ BEGIN
         RETURNING hash INTO v_hash;
     END IF;
     IF v_hash IS NULL THEN
+        IF p_only_plain THEN
+            RETURN NULL;
+        END IF;
         RETURN ledger.earn_fully(
             p_programme, p_member, p_unit, p_amount, p_key, p_hash, p_source, p_rule, p_effective, p_expiry, p_expires,
             p_available, p_priority);
@@ -80,7 +84,7 @@ $$;
 -- A spend from the lots in the account's row: the first so many whole, the last of them in part.
 CREATE FUNCTION ledger.spend(
     p_programme uuid, p_member uuid, p_unit text, p_amount bigint, p_key text, p_hash bytea, p_source text,
-    p_effective timestamptz DEFAULT NULL
+    p_effective timestamptz DEFAULT NULL, p_only_plain boolean DEFAULT false
 ) RETURNS ledger.result LANGUAGE plpgsql AS $$
 DECLARE
     v_seq bigint;
@@ -135,6 +139,9 @@ BEGIN
         RETURNING hash INTO v_hash;
     END IF;
     IF v_hash IS NULL THEN
+        IF p_only_plain THEN
+            RETURN NULL;
+        END IF;
         RETURN ledger.spend_fully(p_programme, p_member, p_unit, p_amount, p_key, p_hash, p_source, p_effective);
     END IF;
     v_last := v_last + (v_over = 0)::integer;

@@ -17,6 +17,7 @@ DOORS = (
     "earn",
     "spend",
     "adjust",
+    "post_batch",
     "claw_back",
     "hold_points",
     "end_hold",

@@ -12,7 +12,8 @@ from litestar.params import JSONBody
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import posting
-from ledger.posting import ON_EVENT, UNIT_POLICY, Expiry, Posting
+from ledger.operations import ON_EVENT, UNIT_POLICY, Expiry
+from ledger.posting import Posting
 from ledger.reading import posting_entries
 from loyalty.campaigns.awards import LADDER_UNITS, award
 from loyalty.kit.errors import InvalidInputError

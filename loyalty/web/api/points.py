@@ -12,7 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger import posting, reading
+from ledger import posting, reading, transfers
 from ledger.past import as_of
 from ledger.posting import Posting
 from loyalty.kit.errors import IdempotencyMismatchError, InvalidInputError
@@ -267,7 +267,7 @@ async def transfer_points(
 
     async def make(connection: AsyncConnection, account: UUID, key: str) -> Posting:
         receiver = await writing_member(connection, caller, data.to_member_id, field="to_member_id")
-        return await posting.transfer(
+        return await transfers.transfer(
             connection,
             programme_id=caller.programme_id,
             from_member_id=account,

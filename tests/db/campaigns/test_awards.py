@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import reading
 from ledger.errors import OverReversalError
-from ledger.posting import ON_EVENT
+from ledger.operations import ON_EVENT
 from ledger.units import Unit, define_unit
 from loyalty.campaigns.awards import TakeBack, award, take_back
 from loyalty.kit.errors import IdempotencyMismatchError

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ledger import audit, posting, reading
+from ledger import audit, posting, reading, transfers
 from ledger.posting import Posting
 from ledger.units import Unit, define_unit
 from loyalty.kit.db import create_engine
@@ -85,7 +85,7 @@ class Book:
         )
 
     async def transfer(self, giver: UUID, receiver: UUID, amount: int, **fields: Any) -> Posting:
-        return await posting.transfer(
+        return await transfers.transfer(
             self.connection,
             programme_id=self.programme_id,
             from_member_id=giver,
@@ -95,7 +95,7 @@ class Book:
         )
 
     async def merge(self, absorbed: UUID, survivor: UUID, name: str = "merge:1") -> None:
-        await posting.move_all(
+        await transfers.move_all(
             self.connection,
             programme_id=self.programme_id,
             from_member_id=absorbed,
@@ -105,7 +105,7 @@ class Book:
         )
 
     async def unmerge(self, absorbed: UUID, survivor: UUID, name: str = "merge:1") -> None:
-        await posting.move_back(
+        await transfers.move_back(
             self.connection,
             programme_id=self.programme_id,
             survivor_id=survivor,

@@ -19,8 +19,9 @@ from ledger.errors import (
     OverReversalError,
     ReinstateWindowOverError,
 )
+from ledger.operations import ON_EVENT
 from ledger.past import as_of
-from ledger.posting import ON_EVENT, confirm, reinstate, settle
+from ledger.posting import confirm, reinstate, settle
 from ledger.reading import find_posting, get_hold
 from loyalty.kit.errors import IdempotencyMismatchError, InvalidInputError, NotFoundError
 from tests.db.ledger.conftest import A_DAY, NEW_YEAR, Book

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger import posting
+from ledger import posting, transfers
 from ledger.reading import Entry, history
 from ledger.units import Unit, define_unit
 from loyalty.kit.clock import utc_now
@@ -48,7 +48,7 @@ async def everything(connection: AsyncConnection, programme: Programme) -> list[
     late = await posting.earn(connection, **own, **named(amount=1, available_at="on_event"))
     await posting.confirm(connection, **named(sequence=late.sequence))
     await posting.reverse(connection, **named(sequence=spent.sequence, amount=1))
-    await posting.move_all(connection, **own, from_member_id=one, to_member_id=other, key="m", source="merge:mrg_1")
+    await transfers.move_all(connection, **own, from_member_id=one, to_member_id=other, key="m", source="merge:mrg_1")
     return await history(connection, member_ids=[one, other], limit=200)
 
 
