@@ -200,7 +200,7 @@ async def test_a_batch_posts_what_single_postings_would(book: Book) -> None:
 
     def earn_of(place: int, number: int, moment: datetime) -> Earn:
         # The first pair gets half of all, more than an account's row holds; its moments are not in order.
-        pair = pairs[0 if number % 2 else number % 6]
+        pair = pairs[0 if number % 2 else number // 2 % 6]
         amount = number % 9 + 1
         return Earn(member_id=pair[place], key=f"k{number}", source="test", amount=amount, effective_at=moment)
 
