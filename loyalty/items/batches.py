@@ -1,4 +1,4 @@
-"""Many serials at once: AES over a batch of blocks, and characters looked up four at a time, in buffers used again.
+"""Many serials at once: AES over a batch of blocks, and all their characters in one look-up, in buffers used again.
 
 A batch that fits the second level cache is what makes this fast: every array here is some hundred kilobytes, is written
 once for all batches, and is never copied where a view will do. Integers are 64 bits, because that is what numpy looks
@@ -16,17 +16,19 @@ from numpy.typing import NDArray
 
 from loyalty.kit.ids import CROCKFORD_ALPHABET
 
-BATCH: Final = 8192
-"""Indexes at once: with what is computed for them they fit a second level cache of a megabyte."""
+BATCH: Final = 10_000
+"""Indexes at once: with what is computed for them they fit a second level cache of a megabyte or two."""
 
 _SERIAL_LENGTH: Final = 16
 _PIN_LENGTH: Final = 6
 _BLOCK: Final = 16
 _INDEX_MASK: Final = (1 << 35) - 1
-_QUAD: Final = (1 << 20) - 1
 _TRIPLE: Final = (1 << 15) - 1
 _NO_SYMBOL: Final = 255
 _FOLDED: Final = {"O": "0", "I": "1", "L": "1"}
+_LANES: Final = ((0x00000000000FFFFF, 20, 12), (0x000003FF000003FF, 10, 6), (0x001F001F001F001F, 5, 3))
+"""How 40 bits become eight symbols of a byte each, in three halvings: what of a lane stays, its width in bits, and how
+far the upper half moves to begin its own lane."""
 _Integers = NDArray[np.int64]
 _Bytes = NDArray[np.uint8]
 
@@ -50,15 +52,19 @@ class Mill:
         self._mac: Final = ciphers.mac.encryptor()
         self._enc: Final = ciphers.enc.encryptor()
         self._pin: Final = ciphers.pin.encryptor()
-        self._blocks: Final = np.zeros((BATCH, 2), dtype=np.uint64)
-        self._plain: Final = self._blocks.data.cast("B")
+        # Arrays of big-endian words swap their bytes as they are read and written, which costs no step of its own.
+        blocks = np.zeros((BATCH, 2), dtype=np.int64)
+        self._plain: Final = blocks.data.cast("B")
+        self._lasts: Final = blocks.view(">i8")[:, 1]
         encrypted = np.zeros((BATCH + 1, 2), dtype=np.uint64)  # a block more than is used: the cipher asks for it
         self._encrypted: Final = encrypted.data.cast("B")
-        self._heads: Final = encrypted[:BATCH, 0]
+        self._heads: Final = encrypted.view(">u8")[:BATCH, 0]
         self._tags: Final = np.empty(BATCH, dtype=np.uint64)
         self._masks: Final = np.empty(BATCH, dtype=np.uint64)
-        self._fours: Final = np.empty((BATCH, 4), dtype=np.int64)
-        self._serials: Final = np.empty((BATCH, 4), dtype=np.uint32)
+        self._spreads: Final = np.empty(BATCH, dtype=np.int64)
+        self._moved: Final = np.empty(BATCH, dtype=np.int64)
+        self._symbol_bytes: Final = bytearray(BATCH * _SERIAL_LENGTH)
+        self._symbols: Final = np.frombuffer(self._symbol_bytes, dtype=">i8").reshape(BATCH, 2)
         self._threes: Final = np.empty((BATCH, 2), dtype=np.int64)
         self._pins: Final = np.empty((BATCH, 2), dtype=np.uint32)
 
@@ -70,12 +76,11 @@ class Mill:
         np.bitwise_and(head, _INDEX_MASK, out=head)
         np.bitwise_xor(head, index, out=head)
         np.bitwise_or(head, self._kid << 35, out=head)
-        fours = self._fours[:count]
-        for column, (half, shift) in enumerate(((head, 20), (head, 0), (tag, 20), (tag, 0))):
-            np.right_shift(half, shift, out=fours[:, column])
-        np.bitwise_and(fours, _QUAD, out=fours)
-        found = np.take(_QUADS, fours, out=self._serials[:count], mode="clip")
-        return found.view(np.uint8)
+        for column, half in enumerate((head, tag)):
+            self._symbols[:count, column] = self._spread(half)
+        # A table of bytes is in the first level cache; numpy looks up no faster by words of several symbols.
+        characters = np.frombuffer(self._symbol_bytes.translate(_ALPHABET), dtype=np.uint8)
+        return characters.reshape(BATCH, _SERIAL_LENGTH)[:count]
 
     def pins(self, index: _Integers) -> NDArray[np.uint32]:
         """The characters of the PINs of these indexes: two words a row, each of three characters and a comma."""
@@ -95,15 +100,24 @@ class Mill:
         tag = self._encrypt(self._mac, index, self._tags[:count])
         return np.where((tag == tags) & (heads >> 35 == self._kid), index, -1)
 
+    def _spread(self, halves: _Integers) -> _Integers:
+        """Five bits a byte of integers of 40 bits, the first ones in the highest byte."""
+        spread, moved = self._spreads[: len(halves)], self._moved[: len(halves)]
+        source = halves
+        for kept, width, gap in _LANES:
+            np.left_shift(source, gap, out=moved)
+            np.bitwise_and(moved, kept << (width + gap), out=moved)
+            np.bitwise_and(source, kept, out=spread)
+            np.bitwise_or(spread, moved, out=spread)
+            source = spread
+        return spread
+
     def _encrypt(self, encryptor: CipherContext, values: _Integers, out: NDArray[np.uint64]) -> _Integers:
         """AES over a block for each value, which fills its last bytes; the first 40 bits of each, as integers."""
         count = len(values)
-        last = self._blocks[:count, 1]
-        last[:] = values
-        last.byteswap(inplace=True)
+        self._lasts[:count] = values
         encryptor.update_into(self._plain[: count * _BLOCK], self._encrypted[: (count + 1) * _BLOCK])
         np.copyto(out, self._heads[:count])
-        out.byteswap(inplace=True)
         np.right_shift(out, 24, out=out)
         return out.view(np.int64)
 
@@ -117,8 +131,8 @@ def read_serials(serials: Sequence[str] | NDArray[np.bytes_]) -> tuple[_Integers
     symbols = _SYMBOLS[characters]
     wrong = (symbols == _NO_SYMBOL).any(axis=1)
     words = symbols.view(">u8").astype(np.uint64)
-    # Eight symbols of 5 bits, a byte each, pushed together: to 10 bits of 16, to 20 of 32, to 40 of 64.
-    for kept, width, gap in ((0x001F001F001F001F, 5, 3), (0x000003FF000003FF, 10, 6), (0x00000000000FFFFF, 20, 12)):
+    # The other way round than a mill spreads them.
+    for kept, width, gap in reversed(_LANES):
         words = words >> np.uint64(gap) & np.uint64(kept << width) | words & np.uint64(kept)
     halves = words.view(np.int64)
     halves[wrong] = -1
@@ -156,17 +170,17 @@ def _symbol_table() -> _Bytes:
     return table
 
 
-def _character_table(symbols: int) -> NDArray[np.uint32]:
-    """The characters of every value of so many symbols, as a word of four; what is over is commas."""
-    values = np.arange(1 << (5 * symbols))
+def _triple_table() -> NDArray[np.uint32]:
+    """The characters of every value of three symbols, and a comma, as a word."""
+    values = np.arange(_TRIPLE + 1)
     alphabet = np.frombuffer(CROCKFORD_ALPHABET.encode(), dtype=np.uint8)
     table = np.full((len(values), 4), ord(","), dtype=np.uint8)
-    for place in range(symbols):
-        table[:, place] = alphabet[(values >> 5 * (symbols - 1 - place)) & 31]
+    for place in range(3):
+        table[:, place] = alphabet[(values >> 5 * (2 - place)) & 31]
     return table.view(np.uint32).reshape(len(values))
 
 
 _NONE: Final = "!" * _SERIAL_LENGTH
 _SYMBOLS: Final = _symbol_table()
-_QUADS: Final = _character_table(4)
-_TRIPLES: Final = _character_table(3)
+_TRIPLES: Final = _triple_table()
+_ALPHABET: Final = (CROCKFORD_ALPHABET * 8).encode()

@@ -32,8 +32,6 @@ BLOCK_LINES: Final = 8 * BATCH
 _GZIP_LEVEL: Final = 1
 """Serials are random: the levels above take several times as long and save a few in a hundred."""
 _GZIP: Final = 31
-_GROUP: Final = 10_000
-
 Contents = Literal["all", "serials", "pins"]
 """Which columns are filled: `serials` leaves out the PINs, `pins` the addresses and serials."""
 
@@ -102,9 +100,8 @@ class PressFile:
         for start, count in _stretches(first, order.lines if last is None else last, order.case_size):
             if table is None or not table.fits(start):
                 table = _Table(order, start)
-            for offset in range(0, count, BATCH):
-                line = start + offset
-                yield table.fill(mill, line, self._indexes(line, min(BATCH, count - offset)))
+            for line, length in _rounds(start, count):
+                yield table.fill(mill, line, self._indexes(line, length))
 
     def packed(self) -> Iterator[bytes]:
         """The same as gzip (RFC 1952), a member for every block; equal for equal orders: no name, no time."""
@@ -114,12 +111,12 @@ class PressFile:
     @property
     def blocks(self) -> int:
         """How many blocks of BLOCK_LINES lines there are."""
-        return -(-self._order.lines // BLOCK_LINES)
+        return self._order.lines // BLOCK_LINES + 1
 
     def block(self, number: int) -> Iterator[memoryview]:
         """One block of the file, as `pieces` gives it."""
-        first = number * BLOCK_LINES + 1
-        return self.pieces(first, min(first + BLOCK_LINES - 1, self._order.lines))
+        first = number * BLOCK_LINES
+        return self.pieces(max(first, 1), min(first + BLOCK_LINES - 1, self._order.lines))
 
     def packed_block(self, number: int) -> bytes:
         """One block as a member of a gzip file."""
@@ -141,26 +138,37 @@ class PressFile:
 
 
 class _Number:
-    """A column of decimal digits of one width, in a table of lines."""
+    """A column of decimal digits of one width. Numbers grow slowly, so that all but the last four digits seldom do."""
 
     def __init__(self, rows: NDArray[np.uint8], offset: int, width: int) -> None:
-        head = width % 4
-        self._head: Final = rows[:, offset : offset + head]
-        self._groups: Final = [_column(rows, place, "u4") for place in range(offset + width - 4, offset + head - 1, -4)]
+        self._width: Final = width
+        upper = max(0, width - 4)
+        self._upper: Final = _column(rows, offset, f"V{upper}") if upper else None
+        self._lowest: Final = _column(rows, offset + upper, "u4") if upper or width == 4 else None  # noqa: PLR2004
+        self._short: Final = rows[:, offset : offset + width]
+        self._written = (0, 0, -1)
 
-    def write(self, numbers: NDArray[np.int64]) -> None:
-        rest = numbers
-        for group in self._groups:
-            upper = rest // _GROUP
-            group[: len(rest)] = np.take(_DECIMALS, rest - upper * _GROUP, mode="clip")
-            rest = upper
-        if self._head.shape[1]:
-            digits = np.take(_DECIMALS, rest, mode="clip").view(np.uint8).reshape(len(rest), 4)
-            self._head[: len(rest)] = digits[:, 4 - self._head.shape[1] :]
+    def write_lowest(self, rows: slice, lowest: NDArray[np.int64]) -> None:
+        """Write the last four digits of each."""
+        words = np.take(_DECIMALS, lowest, mode="clip")
+        if self._lowest is not None:
+            self._lowest[rows] = words
+        else:
+            self._short[rows] = words.view(np.uint8).reshape(len(words), 4)[:, 4 - self._width :]
+
+    def write_upper(self, rows: slice, number: int) -> None:
+        """Write the digits before the last four, which are those of `number` for all these rows."""
+        wanted = (rows.start, rows.stop, number)
+        if self._upper is not None and self._written != wanted:
+            self._upper[rows] = np.void(f"{number:0{self._width - 4}}".encode())
+            self._written = wanted
 
 
 class _Table:
-    """Lines of one length. What they have alike is written once; a batch writes the rest over the batch before."""
+    """Lines of one length. What they have alike is written once; a batch writes the rest over the batch before.
+
+    A batch has as many lines as four digits have numbers.
+    """
 
     def __init__(self, order: PressOrder, line: int) -> None:
         self._order: Final = order
@@ -170,6 +178,8 @@ class _Table:
         self._rows: Final = np.tile(template, (BATCH, 1))
         offsets = dict(zip(parts, np.cumsum([0, *(len(part) for part in parts.values())]).tolist(), strict=False))
         self._lines: Final = _Number(self._rows, offsets["seq"], self._widths[0])
+        # A line stands in the row of its last four digits, so that these are written here and never again.
+        self._lines.write_lowest(slice(0, BATCH), np.arange(BATCH))
         self._cases: Final = _Number(self._rows, offsets["case"], self._widths[1])
         # The serial stands in its own column and, one comma before it, at the end of the address.
         serials = () if order.contents == "pins" else (offsets["serial"] - 1 - SERIAL_LENGTH, offsets["serial"])
@@ -188,21 +198,33 @@ class _Table:
         return self._widths == _digits(line, self._order.case_size)
 
     def fill(self, mill: Mill, line: int, index: NDArray[np.int64]) -> memoryview:
-        """Write the lines from `line` on, for the codes of these indexes."""
-        count = len(index)
-        numbers = np.arange(line, line + count, dtype=np.int64)
-        self._lines.write(numbers)
+        """Write the lines from `line` on, for the codes of these indexes; at most to the next round number."""
+        upper, row = divmod(line, BATCH)
+        rows = slice(row, row + len(index))
+        self._lines.write_upper(rows, upper)
         if self._order.case_size is not None:
-            self._cases.write((numbers - 1) // self._order.case_size + 1)
+            self._write_cases(self._order.case_size, line, rows)
         if self._serials:
-            serials = mill.serials(index).view(f"V{SERIAL_LENGTH}").reshape(count)
+            serials = mill.serials(index).view(f"V{SERIAL_LENGTH}").reshape(len(index))
             for column in self._serials:
-                column[:count] = serials
+                column[rows] = serials
         if self._pins:
             words = mill.pins(index)
             for place, column in enumerate(self._pins):
-                column[:count] = words[:, place]
-        return self._rows[:count].data.cast("B")
+                column[rows] = words[:, place]
+        return self._rows[rows].data.cast("B")
+
+    def _write_cases(self, case_size: int, line: int, rows: slice) -> None:
+        """Number the cases, a run of `case_size` lines each; those with the same upper digits at once."""
+        a_run = case_size * BATCH
+        place, row = line - 1 + case_size, rows.start
+        while row < rows.stop:
+            upper, start = divmod(place, a_run)
+            run = slice(row, min(rows.stop, row + a_run - start))
+            lowest = np.arange(start, start + run.stop - row, dtype=np.int64)
+            self._cases.write_lowest(run, lowest // case_size)
+            self._cases.write_upper(run, upper)
+            place, row = place + run.stop - row, run.stop
 
 
 def _parts(order: PressOrder, seq_digits: int, case_digits: int) -> dict[str, bytes]:
@@ -236,6 +258,15 @@ def _stretches(first: int, last: int, case_size: int | None) -> Iterator[tuple[i
         first = min(ends) + 1
 
 
+def _rounds(first: int, count: int) -> Iterator[tuple[int, int]]:
+    """Lines as (first, count), cut where a number is round, so that each lot fits a table."""
+    last = first + count - 1
+    while first <= last:
+        length = min(last, first - first % BATCH + BATCH - 1) - first + 1
+        yield first, length
+        first += length
+
+
 def _column(rows: NDArray[np.uint8], offset: int, dtype: str) -> NDArray[Any]:
     """The same few bytes of every line, as an array of words. Unaligned, which costs less than bytes one by one."""
     return np.ndarray((len(rows),), dtype=dtype, buffer=rows.data, offset=offset, strides=(rows.shape[1],))
@@ -250,11 +281,11 @@ def _last_field(text: str) -> bytes:
 
 def _decimal_table() -> NDArray[np.uint32]:
     """The four digits of every number below 10,000, as a word."""
-    numbers = np.arange(_GROUP)
-    table = np.empty((_GROUP, 4), dtype=np.uint8)
+    numbers = np.arange(BATCH)
+    table = np.empty((BATCH, 4), dtype=np.uint8)
     for place in range(4):
         table[:, place] = ord("0") + numbers // 10 ** (3 - place) % 10
-    return table.view(np.uint32).reshape(_GROUP)
+    return table.view(np.uint32).reshape(BATCH)
 
 
 _DECIMALS: Final = _decimal_table()

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loyalty.items import press
-from loyalty.items.batches import BATCH
 from loyalty.items.codes import ItemKeys
-from loyalty.items.press import Contents, PressFile, PressOrder
+from loyalty.items.press import BLOCK_LINES, Contents, PressFile, PressOrder
 
 GTIN = "06901234567892"
 KEYS = ItemKeys(gtin=GTIN, kid=1, master=bytes(range(32)), pin_master=bytes(range(32, 64)))
@@ -57,11 +56,10 @@ def orders(draw: st.DrawFn) -> PressOrder:
 
 
 @settings(max_examples=60, deadline=None)
-@given(order=orders(), batch=st.sampled_from([7, 100, BATCH]))
-def test_the_fast_file_is_the_plain_file_byte_for_byte(order: PressOrder, batch: int) -> None:
+@given(order=orders(), first=st.integers(min_value=1, max_value=200), block=st.sampled_from([7, 100, BLOCK_LINES]))
+def test_the_fast_file_is_the_plain_file_byte_for_byte(order: PressOrder, first: int, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(press, "BATCH", batch)
-        patch.setattr(press, "BLOCK_LINES", 8 * batch)
+        patch.setattr(press, "BLOCK_LINES", block)
         file = PressFile(KEYS, order)
         content = b"".join(bytes(piece) for piece in file.pieces())
         blocks = b"".join(bytes(piece) for number in range(file.blocks) for piece in file.block(number))
@@ -70,3 +68,24 @@ def test_the_fast_file_is_the_plain_file_byte_for_byte(order: PressOrder, batch:
     assert blocks == content
     assert file.size == len(content)
     assert gzip.decompress(packed) == content
+    some = b"".join(bytes(piece) for piece in file.pieces(max(first, 2), order.lines))
+    assert content.splitlines(keepends=True)[max(first, 2) :] == some.splitlines(keepends=True)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    lines=st.sampled_from([9_998, 10_000, 20_001, 100_002]),
+    case_size=st.sampled_from([1, 2, 9, 24, 9_999, 10_000, 10_001]),
+    data=st.data(),
+)
+def test_numbers_are_right_wherever_they_gain_a_digit(lines: int, case_size: int, data: st.DataObject) -> None:
+    order = PressOrder(
+        gtin=GTIN, kid=1, lo=5, hi=lines + 4, base_url="https://example.com", contents="pins", case_size=case_size
+    )
+    file = PressFile(KEYS, order)
+    rows = list(csv.reader(io.StringIO(b"".join(bytes(piece) for piece in file.pieces()).decode())))[1:]
+    assert [int(row[0]) for row in rows] == list(range(1, lines + 1))
+    assert [int(row[4]) for row in rows] == [(line - 1) // case_size + 1 for line in range(1, lines + 1)]
+    assert all(row[4] == str(int(row[4])) and row[0] == str(int(row[0])) for row in rows)
+    line = data.draw(st.integers(min_value=1, max_value=lines))
+    assert rows[line - 1][3] == KEYS.pin(line + 4)

@@ -5,7 +5,6 @@ import gzip
 import io
 import multiprocessing
 import tracemalloc
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -124,9 +123,3 @@ def test_what_cannot_be_printed_is_refused_before_the_first_byte(fields: dict[st
     with pytest.raises(InvalidInputError) as refused:
         PressFile(KEYS, order(**fields))
     assert refused.value.field == field
-
-
-def test_the_largest_number_of_a_file_has_its_digits() -> None:
-    for number, (before, after) in enumerate(pairwise(rows(order(10_050, lo=7, hi=10_056, case_size=100)))):
-        assert (before["seq"], after["seq"]) == (str(number + 1), str(number + 2))
-        assert after["case"] == str((number + 1) // 100 + 1)
