@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from loyalty.items.epcis.faults import Fault
+from loyalty.items.epcis.uris import is_uri
 
 EPCIS_CONTEXT: Final = "https://ref.gs1.org/standards/epcis/2.0.1/epcis-context.jsonld"
 """The standard's own context, as it is named in what is answered."""
@@ -35,6 +36,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """The prefixes in force. `closed` says that no foreign context may declare further ones."""
 
     declared: dict[str, str] = {}
+    addresses: tuple[str, ...] = ()
+    """Contexts of others that were named."""
     closed: bool = True
 
     def namespace(self, prefix: str) -> str | None:
@@ -56,19 +59,26 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     def with_inner(self, inner: Context) -> Context:
         """The context inside one that says more: what is declared there goes before."""
-        return Context(declared=self.declared | inner.declared, closed=self.closed and inner.closed)
+        return Context(
+            declared=self.declared | inner.declared,
+            addresses=self.addresses + inner.addresses,
+            closed=self.closed and inner.closed,
+        )
 
 
 def read_context(value: Any, path: str) -> tuple[Context, list[Fault]]:
     """The context that an `@context` member says, and what is wrong with it: an address, an object, or a list."""
     declared: dict[str, str] = {}
+    addresses: list[str] = []
     faults: list[Fault] = []
     closed = True
     for place, part in _parts(value, path):
         if isinstance(part, str):
-            closed = closed and part.endswith(_ITS_OWN)
-            if ":" not in part:
+            if not is_uri(part):
                 faults.append(Fault(place, "is not the address of a context"))
+            elif not part.endswith(_ITS_OWN):
+                addresses.append(part)
+                closed = False
         elif isinstance(part, dict):
             for prefix, meaning in part.items():
                 namespace = meaning.get("@id") if isinstance(meaning, dict) else meaning
@@ -80,7 +90,7 @@ def read_context(value: Any, path: str) -> tuple[Context, list[Fault]]:
                     faults.append(Fault(f"{place}.{prefix}", "is not the address of a namespace"))
         else:
             faults.append(Fault(place, "is neither an address nor an object of prefixes"))
-    return Context(declared=declared, closed=closed), faults
+    return Context(declared=declared, addresses=tuple(addresses), closed=closed), faults
 
 
 def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:

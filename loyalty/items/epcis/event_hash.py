@@ -63,8 +63,12 @@ _MASTER_DATA: Final = "urn:epcglobal:cbv:mda"
 
 def event_hash_id(plain: dict[str, Any], context: Context) -> str:
     """The id of an event that is right, such as `ni:///sha-256;…?ver=CBV2.0`."""
-    digest = hashlib.sha256(pre_hash(plain, context).encode()).hexdigest()
-    return f"ni:///sha-256;{digest}?ver=CBV2.0"
+    return named_by(pre_hash(plain, context))
+
+
+def named_by(said: str) -> str:
+    """The id of an event whose pre-hash string is this (RFC 6920)."""
+    return f"ni:///sha-256;{hashlib.sha256(said.encode()).hexdigest()}?ver=CBV2.0"
 
 
 def pre_hash(plain: dict[str, Any], context: Context) -> str:
