@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, _Place]] = {
     "import": _Place("loyalty.commands.imports", "imports", "Members and orders from a shop's exports."),
     "ledger": _Place("loyalty.commands.ledger", "ledger", "Verify, rebuild and sweep the books."),
     "db": _Place("loyalty.commands.database", "database", "The embedded database."),
+    "doctor": _Place("loyalty.commands.doctor", "doctor", "Say what is not as it should be."),
     "serve": _Place("loyalty.commands.serving", "serve", "Answer on the web."),
     "jobs": _Place("loyalty.commands.serving", "jobs", "Do what time brings: expiry, reviews, housekeeping."),
     "api-key": _Place("loyalty.commands.access", "api_key", "Keys for the programs of a channel."),

@@ -17,6 +17,7 @@ from uvicorn.config import LOGGING_CONFIG
 
 from loyalty.commands.running import until_stopped
 from loyalty.jobs.worker import work
+from loyalty.kit.roles import gaps_at
 from loyalty.runtime import open_database
 from loyalty.settings import Settings
 
@@ -44,7 +45,9 @@ def serve(*, host: str | None, port: int | None, workers: int | None, jobs: bool
     os.environ.update({name: str(value) for name, value in chosen.items() if value is not None})
     settings = Settings.from_environment()
     # Held here as well as by each worker, so that the database outlives a worker that is replaced.
-    with open_database(settings), until_stopped(), jobs_beside(wanted=jobs):
+    with open_database(settings) as database, until_stopped(), jobs_beside(wanted=jobs):
+        for gap in gaps_at(database.url):
+            click.echo(f"Warning: {gap} (docs/running.md).", err=True)
         click.echo(f"Tallystar answers at {settings.public_url}")
         serve_web(host=settings.host, port=settings.port, workers=settings.workers)
 

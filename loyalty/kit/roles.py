@@ -13,7 +13,6 @@ from typing import Final
 import psycopg
 from sqlalchemy import URL, Connection, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import NullPool
 
 from loyalty.kit.db import libpq_address
@@ -125,9 +124,15 @@ _FENCE: Final = text("""
 """)
 
 
-async def gaps(connection: AsyncConnection) -> list[str]:
+def gaps_at(database_url: str) -> list[str]:
+    """`gaps` of the application's address. Raises UnavailableError."""
+    with open_once(database_url, field="DATABASE_URL") as connection:
+        return gaps(connection)
+
+
+def gaps(connection: Connection) -> list[str]:
     """What is missing of the fence around the ledger, in sentences for whoever runs it; empty where it is whole."""
-    found = (await connection.execute(_FENCE)).one()
+    found = connection.execute(_FENCE).one()
     if found.owns:
         sentence = (
             f"the application runs as {found.role}, who owns the ledger: only triggers keep posted entries from being "

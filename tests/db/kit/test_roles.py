@@ -16,7 +16,7 @@ from sqlalchemy import make_url, text
 from loyalty.kit.db import create_engine, libpq_address
 from loyalty.kit.errors import UnavailableError
 from loyalty.kit.migrate import UnknownSchemaError, migrate, owns
-from loyalty.kit.roles import application_role, gaps, with_role, with_user
+from loyalty.kit.roles import application_role, gaps_at, with_role, with_user
 from loyalty.runtime import Database, open_database
 from loyalty.settings import Settings
 
@@ -43,20 +43,12 @@ def keeper(server_url: str, rights: str, databases: int = 1) -> Iterator[tuple[s
             connection.execute(f"DROP ROLE {name}")
 
 
-async def missing(url: str) -> list[str]:
-    engine = create_engine(url)
-    async with engine.connect() as connection:
-        found = await gaps(connection)
-    await engine.dispose()
-    return found
-
-
 def opened(home: Path, url: str, owner_url: str | None = None) -> Database:
     with open_database(Settings(home=home, database_url=url, owner_database_url=owner_url)) as database:
         return database
 
 
-async def test_an_owner_who_may_make_roles_gives_the_application_one_that_nobody_can_log_in_as(
+def test_an_owner_who_may_make_roles_gives_the_application_one_that_nobody_can_log_in_as(
     server_url: str, tmp_path: Path
 ) -> None:
     with keeper(server_url, "CREATEROLE") as (name, [url]):
@@ -68,46 +60,44 @@ async def test_an_owner_who_may_make_roles_gives_the_application_one_that_nobody
                 connection.execute("DELETE FROM ledger.account")
         with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
             psycopg.connect(with_user(url, f"{name}_app"))
-        [sentence] = await missing(database.url)
+        [sentence] = gaps_at(database.url)
         assert f"runs as {name}_app and logs in as {name}" in sentence
 
 
-async def test_an_owner_who_may_not_make_roles_works_and_is_told_what_is_missing(
-    server_url: str, tmp_path: Path
-) -> None:
+def test_an_owner_who_may_not_make_roles_works_and_is_told_what_is_missing(server_url: str, tmp_path: Path) -> None:
     with keeper(server_url, "") as (name, [url]):
         assert migrate(url) is None
         assert opened(tmp_path, url) == Database(url=url, owner_url=url)
-        [sentence] = await missing(url)
+        [sentence] = gaps_at(url)
         assert f"runs as {name}, who owns the ledger: only triggers" in sentence
 
 
-async def test_a_role_that_was_made_for_the_owner_is_used_though_it_may_make_none(server_url: str) -> None:
+def test_a_role_that_was_made_for_the_owner_is_used_though_it_may_make_none(server_url: str) -> None:
     with keeper(server_url, "") as (name, [url]), psycopg.connect(server_url, autocommit=True) as administrator:
         administrator.execute(f"CREATE ROLE {name}_app NOLOGIN")
         administrator.execute(f"GRANT {name}_app TO {name}")
         assert migrate(url) == f"{name}_app"
-        assert len(await missing(with_role(url, f"{name}_app"))) == 1
+        assert len(gaps_at(with_role(url, f"{name}_app"))) == 1
 
 
-async def test_two_addresses_are_a_whole_fence(server_url: str, tmp_path: Path) -> None:
+def test_two_addresses_are_a_whole_fence(server_url: str, tmp_path: Path) -> None:
     with keeper(server_url, "") as (name, [url]), psycopg.connect(server_url, autocommit=True) as administrator:
         administrator.execute(f"CREATE ROLE {name}_app LOGIN")
         application = with_user(url, f"{name}_app")
         with pytest.raises(UnavailableError, match="TALLYSTAR_OWNER_DATABASE_URL"):
             opened(tmp_path, application)  # nobody has migrated it, and this login may not
         assert opened(tmp_path, application, url) == Database(url=application, owner_url=url)
-        assert await missing(application) == []
+        assert gaps_at(application) == []
         assert opened(tmp_path, application) == Database(url=application, owner_url=None)
         assert not owns(application)
         with pytest.raises(UnavailableError, match="only the application's address is set"):
             opened(tmp_path, application).as_owner()
 
 
-async def test_one_login_for_both_addresses_is_no_fence_and_locks_nobody_out(server_url: str, tmp_path: Path) -> None:
+def test_one_login_for_both_addresses_is_no_fence_and_locks_nobody_out(server_url: str, tmp_path: Path) -> None:
     with keeper(server_url, "") as (_, [url]):
         assert opened(tmp_path, url, url) == Database(url=url, owner_url=url)
-        assert len(await missing(url)) == 1
+        assert len(gaps_at(url)) == 1
         migrate(url)
 
 
