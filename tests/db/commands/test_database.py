@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from loyalty.kit.embedded import EmbeddedPostgres
 from tests.db.commands.conftest import Tallystar
 
 
@@ -21,3 +23,17 @@ def test_an_embedded_database_that_was_never_used(empty: Tallystar, monkeypatch:
     status = empty.json("db", "status", code=1)
     assert (status["state"], status["used"]) == ("absent", False)
     assert not Path(status["data"]).exists()
+
+
+def test_a_folder_of_another_version_is_left_alone_and_the_way_out_is_said(
+    empty: Tallystar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    home = empty.folder / "home"
+    with EmbeddedPostgres(home) as url, psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+        connection.execute("INSERT INTO alembic_version VALUES ('0010_jobs')")
+    for words in (["demo", "--no-serve"], ["demo", "--no-serve", "--fresh"], ["serve"], ["ledger", "verify"]):
+        said = empty(*words, code=1).stderr
+        assert "was made by another version of Tallystar (its schema is 0010_jobs)" in said
+        assert f"move the folder {home / 'postgres'} away" in said
