@@ -170,11 +170,12 @@ BEGIN
 END
 $$;
 
--- Write the account back, once a posting.
+-- Write the account back, once a posting. Its clock moves only with an entry: a rebuild has nothing else to read it from.
 CREATE FUNCTION ledger.save_account(a ledger.account) RETURNS void LANGUAGE sql AS $$
     UPDATE ledger.account SET
         posted = a.posted, pending = a.pending, held = a.held, debt = a.debt, seq = a.seq,
-        next_due = a.next_due, idle_expires_at = a.idle_expires_at, last_at = a.last_at, head = a.head,
+        next_due = a.next_due, idle_expires_at = a.idle_expires_at, head = a.head,
+        last_at = CASE WHEN seq < a.seq THEN a.last_at ELSE last_at END,
         inline_lots = a.inline_lots, inline_left = a.inline_left, inline_expires = a.inline_expires, filed = a.filed
     WHERE member_id = a.member_id AND unit = a.unit
 $$;

@@ -168,12 +168,15 @@ BEGIN
         WHERE member_id = p_from AND unit = p_unit AND seq = l.seq;
         b := ledger.arrive(b, d, l, l.remaining);
     END LOOP;
-    b.next_due := least(b.next_due, CASE WHEN b.posted > 0 THEN b.idle_expires_at END);
     IF a.seq >= v_first THEN
         a.next_due := NULL;
-        PERFORM ledger.save_account(a);
-        PERFORM ledger.save_account(b);
+        b.next_due := least(b.next_due, CASE WHEN b.posted > 0 THEN b.idle_expires_at END);
+    ELSE
+        b.idle_expires_at := (p.b).idle_expires_at;
     END IF;
+    -- Where nothing moved, too: time may have brought something, and the lots are filed now.
+    PERFORM ledger.save_account(a);
+    PERFORM ledger.save_account(b);
     RETURN ledger.answer(a, CASE WHEN a.seq >= v_first THEN v_first END);
 END
 $$;
@@ -284,9 +287,9 @@ BEGIN
         b.next_due := least(b.next_due, CASE WHEN b.posted > 0 THEN b.idle_expires_at END);
         a := ledger.repay(ledger.settle(a, v_first), v_first, a.last_at);
         b := ledger.repay(ledger.settle(b, d.posting), d.posting, b.last_at);
-        PERFORM ledger.save_account(a);
-        PERFORM ledger.save_account(b);
     END IF;
+    PERFORM ledger.save_account(a);
+    PERFORM ledger.save_account(b);
     RETURN ledger.answer(a, CASE WHEN a.seq >= v_first THEN v_first END);
 END
 $$;

@@ -409,6 +409,22 @@ async def test_what_was_spent_between_merge_and_unmerge_stays_spent(book: Book, 
     assert (await book.spendable(twin), await book.spendable(member)) == (20, 50)
 
 
+async def test_a_merger_that_moves_nothing_leaves_both_accounts_in_order(book: Book, member: UUID) -> None:
+    await book.unit()
+    twin = uuid4()
+    await book.earn(twin, 50, expires_at=NEW_YEAR + 5 * A_DAY)
+    await book.earn(member, 70, expires_at=NEW_YEAR + 6 * A_DAY)
+    await book.at(NEW_YEAR + 5 * A_DAY)
+    await book.merge(twin, member)
+    await book.at(NEW_YEAR + 6 * A_DAY)
+    await book.unmerge(twin, member)
+    assert [kind for kind, *_ in await book.kinds(twin)] == ["earn", "expire"]
+    assert [kind for kind, *_ in await book.kinds(member)] == ["earn", "expire"]
+    await book.earn(twin, 1)
+    await book.earn(member, 1)
+    assert (await book.spendable(twin), await book.spendable(member)) == (1, 1)
+
+
 async def test_after_a_merge_refunds_still_find_the_points(book: Book, member: UUID) -> None:
     await book.unit()
     twin = uuid4()
