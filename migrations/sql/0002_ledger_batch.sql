@@ -8,8 +8,12 @@ CREATE TYPE ledger.batch_answer AS (
     place integer, answer ledger.result, refusal text, figures jsonb
 );
 
-CREATE FUNCTION ledger.link(p_head bytea, p_record bytea) RETURNS bytea LANGUAGE sql IMMUTABLE AS
-    'SELECT sha256(p_head || p_record)';
+-- PL/pgSQL, because an aggregate calls it for each row, and a function in SQL costs ten times as much there.
+CREATE FUNCTION ledger.link(p_head bytea, p_record bytea) RETURNS bytea LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN sha256(p_head || p_record);
+END
+$$;
 
 -- The hash chain over consecutive records; the first one is given with the head that it follows in front of it.
 CREATE AGGREGATE ledger.chain(bytea) (SFUNC = ledger.link, STYPE = bytea, INITCOND = '');
@@ -30,7 +34,10 @@ BEGIN
     JOIN (SELECT DISTINCT * FROM unnest(p_members, p_units) AS asked (member_id, unit)) AS asked USING (member_id, unit)
     ORDER BY a.member_id, a.unit
     FOR NO KEY UPDATE OF a;
-    IF cardinality(p_members) > 8 THEN
+    -- Few items are not worth the large statement, and a key that comes twice must be met twice.
+    IF cardinality(p_members) > 8 AND cardinality(p_members) = (
+        SELECT count(*) FROM (SELECT DISTINCT * FROM unnest(p_members, p_keys)) AS keys
+    ) THEN
         v_answers := ledger.earn_together(
             p_programme, p_kinds, p_members, p_units, p_amounts, p_keys, p_hashes, p_sources, p_rules, p_effective,
             p_more);
@@ -132,13 +139,15 @@ CREATE FUNCTION ledger.earn_together(
     p_hashes bytea[], p_sources text[], p_rules text[], p_effective timestamptz[], p_more jsonb[]
 ) RETURNS ledger.batch_answer[] LANGUAGE sql AS $$
     WITH asked AS (
-        -- An item is plain as in `ledger.earn`; its key is new on this member, and comes once in the batch.
-        SELECT i.*, c.*, a.seq AS last_seq, a.posted AS last_posted, a.pending, a.held, a.head, a.idle_expires_at,
-            a.inline_lots, a.inline_expires, x.expires,
+        -- An item is plain as in `ledger.earn`, and its key is new on this member. Only what is needed is carried on.
+        SELECT i.place, i.member_id, i.unit, i.amount, i.key, i.hash, i.source, i.rule, c.now, c.effective, x.expires,
+            a.seq AS last_seq, a.posted AS last_posted, a.pending, a.held, a.head, a.idle_expires_at,
+            cardinality(a.inline_lots) AS inline,
+            CASE a.inline_lots WHEN '{}' THEN '-infinity'
+                ELSE coalesce(a.inline_expires[cardinality(a.inline_lots)], 'infinity') END AS last_expires,
             i.kind = 'earn' AND i.more IS NULL AND i.amount BETWEEN 1 AND 1000000000000
                 AND a.debt = 0 AND coalesce(least(a.next_due, x.expires) > c.now, true) AND c.effective <= c.now
                 AND u.expiry_kind <> 'after_activity'
-                AND count(*) OVER (PARTITION BY i.member_id, i.key) = 1
                 AND NOT EXISTS (SELECT FROM ledger.entry AS e WHERE e.member_id = i.member_id AND e.idem_key = i.key)
             AS plain
         FROM unnest(p_kinds, p_members, p_units, p_amounts, p_keys, p_hashes, p_sources, p_rules, p_effective, p_more)
@@ -151,25 +160,33 @@ CREATE FUNCTION ledger.earn_together(
         ) AS c
         CROSS JOIN LATERAL (SELECT ledger.expiry_of(u, c.effective) AS expires OFFSET 0) AS x
     ), ranked AS (
-        SELECT *, bool_and(plain) OVER account AS plain_account,
+        SELECT *, bool_and(plain) OVER account AS plain_account, count(*) OVER account AS of_account,
             last_seq + row_number() OVER line AS seq, (last_posted + sum(amount) OVER line)::bigint AS posted,
-            coalesce(expires, 'infinity') >= lag(
-                coalesce(expires, 'infinity'), 1,
-                CASE inline_lots WHEN '{}' THEN '-infinity'
-                    ELSE coalesce(inline_expires[cardinality(inline_lots)], 'infinity') END
-            ) OVER line AS in_order
+            coalesce(expires, 'infinity') >= lag(coalesce(expires, 'infinity'), 1, last_expires) OVER line AS in_order
         FROM asked
         WINDOW account AS (PARTITION BY member_id, unit), line AS (PARTITION BY member_id, unit ORDER BY place)
-    ), chained AS MATERIALIZED (
+    ), recorded AS (
         SELECT *,
-            ledger.chain(CASE seq WHEN last_seq + 1 THEN head ELSE '' END || record_send(ROW(
+            CASE seq WHEN last_seq + 1 THEN head ELSE '' END || record_send(ROW(
                 member_id, unit, seq, p_programme, seq, 'earn'::text, amount, 'issued'::text, 'member'::text,
                 posted, pending, held, 0::bigint, key, hash, NULL::uuid, NULL::bigint, NULL::uuid, NULL::uuid,
                 true, expires, NULL::timestamptz, 0, NULL::uuid, NULL::bigint, NULL::timestamptz, idle_expires_at,
                 source, NULL::text, NULL::text, NULL::text, rule, effective, now, NULL::bigint[], NULL::bigint[]))
-            ) OVER (PARTITION BY member_id, unit ORDER BY place) AS chain_hash
+            AS record
         FROM ranked
         WHERE plain_account
+    ), chained AS MATERIALIZED (
+        SELECT place, member_id, unit, seq, amount, posted, pending, held, key, hash, expires, idle_expires_at, source,
+            rule, effective, now, in_order AND inline + of_account <= ledger.most_inline() AS fits,
+            sha256(record) AS chain_hash
+        FROM recorded
+        WHERE of_account = 1
+        UNION ALL
+        SELECT place, member_id, unit, seq, amount, posted, pending, held, key, hash, expires, idle_expires_at, source,
+            rule, effective, now, in_order AND inline + of_account <= ledger.most_inline() AS fits,
+            ledger.chain(record) OVER (PARTITION BY member_id, unit ORDER BY place)
+        FROM recorded
+        WHERE of_account > 1
     ), entries AS (
         INSERT INTO ledger.entry (
             member_id, unit, seq, programme_id, posting, kind, amount, debit, credit, posted, pending, held, debt,
@@ -183,7 +200,7 @@ CREATE FUNCTION ledger.earn_together(
             (array_agg(chain_hash ORDER BY seq DESC))[1] AS head,
             array_agg(seq ORDER BY seq) AS lots, array_agg(amount ORDER BY seq) AS amounts,
             array_agg(expires ORDER BY seq) AS expires,
-            bool_and(in_order AND cardinality(inline_lots) + seq - last_seq <= ledger.most_inline()) AS fits
+            bool_and(fits) AS fits
         FROM chained
         GROUP BY member_id, unit
     ), filed AS (

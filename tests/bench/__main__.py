@@ -9,12 +9,13 @@ from pathlib import Path
 
 from loyalty.kit.embedded import EmbeddedPostgres
 from loyalty.kit.migrate import migrate
-from tests.bench import http, importing, items, ledger_sql
+from tests.bench import http, importing, items, ledger_batch, ledger_sql
 from tests.bench.report import Measure, table, write
 
 ROOT = Path(__file__).parents[2]
 SECTIONS: dict[str, Callable[[str], list[Measure]]] = {
     "ledger": ledger_sql.measure,
+    "batch": ledger_batch.measure,
     "http": http.measure,
     "importing": importing.measure,
     "items": items.measure,

@@ -57,7 +57,8 @@ def measure(url: str) -> list[Measure]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute((SQL / "floor.sql").read_bytes())
         _prepare(connection)
-        rates: dict[str, list[float]] = {"floor": [], "earn": [], "spend_first": [], "spend_across": []}
+        scripts = ("floor", "earn", "earn_unchained", "spend_first", "spend_across")
+        rates: dict[str, list[float]] = {script: [] for script in scripts}
         latency: dict[str, float] = {}
         wal: dict[str, float] = {}
         for _ in range(ROUNDS):
@@ -68,12 +69,19 @@ def measure(url: str) -> list[Measure]:
                 count = CLIENTS * across if across else rate * SECONDS
                 wal[script] = (_wal_bytes(connection) - before) / count
                 measured.append(rate)
-    floor = _median(rates["floor"])
+    floor, earn = _median(rates["floor"]), _median(rates["earn"])
     names = {
         "earn": (f"one earn, {CLIENTS} clients", 0.6),
         "spend_first": ("one spend, from the first of 10 open lots", 0.45),
-        "spend_across": ("one spend, across all of 10 open lots", None),
+        "spend_across": ("one spend, across all of 10 open lots", 0.45),
     }
+    chain = Measure(
+        name="hash chain on",
+        rate=earn,
+        baseline="the same earn without its hash",
+        baseline_rate=_median(rates["earn_unchained"]),
+        goal=0.9,
+    )
     return [
         Measure(
             name=name,
@@ -84,7 +92,7 @@ def measure(url: str) -> list[Measure]:
             notes={"WAL bytes": f"{wal[script]:.0f}", "mean ms": f"{latency[script]:.1f}"},
         )
         for script, (name, goal) in names.items()
-    ]
+    ] + [chain]
 
 
 def _prepare(connection: psycopg.Connection[tuple[int]]) -> None:
