@@ -38,7 +38,7 @@ TABLES = (
     "CREATE INDEX epcis_event_programme_id_record_time_key_idx ON epcis_event (programme_id, record_time, key)",
     """
     CREATE TABLE epcis_mention (
-        name text NOT NULL,
+        name text COLLATE "C" NOT NULL,
         event_key uuid NOT NULL,
         role text NOT NULL,
         programme_id uuid NOT NULL,

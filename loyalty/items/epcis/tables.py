@@ -58,7 +58,7 @@ what the event says. `declared_at` is the time of an error declaration, and null
 epcis_mention_table: Final = Table(
     "epcis_mention",
     metadata,
-    Column("name", Text, primary_key=True),
+    Column("name", Text(collation="C"), primary_key=True),
     Column("event_key", Uuid, primary_key=True),
     Column("role", Text, primary_key=True),
     Column("programme_id", Uuid, nullable=False),

@@ -33,14 +33,14 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True):
         text = context.expand(value)
         if ":" not in text:
             if text not in self.words:
-                message = f"{text[:80]!r} is not a {self.name} of CBV 2.0"
+                message = f"{text[:80]!r} is no {self.name} of CBV 2.0"
                 raise ValueError(message)
             return self.address + text
         for beginning in (*self.aliases, self.address, self.urn):
             if text.startswith(beginning):
                 word = text.removeprefix(beginning)
                 if word not in self.words:
-                    message = f"{word[:80]!r} is not a {self.name} of CBV 2.0"
+                    message = f"{word[:80]!r} is no {self.name} of CBV 2.0"
                     raise ValueError(message)
                 return self.address + word
         if text.startswith(_GS1):
