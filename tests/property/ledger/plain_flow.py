@@ -103,7 +103,7 @@ class PlainBooks:
             if row["seq"] > closed.get((row["member_id"], row["unit"]), 0):
                 continue
             for part in self._parts(row):
-                key = (part.unit, part.recorded_day, part.effective_day, part.cohort, part.expiry)
+                key: tuple[Any, ...] = (part.unit, part.recorded_day, part.effective_day, part.cohort, part.expiry)
                 key += (part.kind, part.debit, part.credit)
                 amount, entries, opened = sums[key]
                 sums[key] = (amount + part.amount, entries + part.first, opened + part.opens_account)

@@ -19,7 +19,9 @@ from ledger import books, posting, transfers
 from ledger.books import Known
 from ledger.closing import close_books_on
 from ledger.past import as_of
+from ledger.record import entry_row
 from ledger.replay import AccountReplay
+from ledger.streams import moment as as_moment
 from ledger.units import Unit, define_unit
 from loyalty.kit.db import create_engine
 from loyalty.kit.errors import DomainError
@@ -137,7 +139,7 @@ class Told:
         return done
 
     async def do_earn(self, who: int, points: int, lasts: int | None, waits: int | None, late: int | None) -> None:
-        expires: posting.Expiry = self.now + timedelta(days=lasts) if lasts else "policy"
+        expires: Any = self.now + timedelta(days=lasts) if lasts else "policy"
         available = self.now + timedelta(days=waits) if waits else None
         effective = self.now - timedelta(hours=late) if late else None
         terms: dict[str, Any] = {"expires_at": expires, "available_at": available, "effective_at": effective}
@@ -289,10 +291,10 @@ async def check_reports(told: Told, plain: PlainBooks, moment: datetime | None, 
         else []
     )
     by_month: dict[date | None, int] = {}
-    for month in {part.expiry for part in parts} - {NO_LOT}:
-        points = plain.open_points([part for part in parts if part.expiry == month])
+    for ends in {part.expiry for part in parts} - {NO_LOT}:
+        points = plain.open_points([part for part in parts if part.expiry == ends])
         if points:
-            by_month[None if isinstance(month, str) else month] = points
+            by_month[None if isinstance(ends, str) else ends] = points
     expiring = await books.liability_by_expiry(told.connection, unit=told.unit, **asked)
     assert {each.month: each.amount for each in expiring} == by_month
     assert sum(by_month.values()) == plain.open_points(parts)
@@ -321,11 +323,15 @@ async def check_accounts(told: Told, entries: list[dict[str, Any]], moment: date
         replay = AccountReplay()
         for row in own:
             if row["recorded_at"] <= moment:
-                replay.apply(row)
+                replay.apply(entry_row(row))
         assert replay.problems == []
         assert then.sequence == replay.sequence
         assert {name: getattr(then, name) for name in replay.balances} == replay.balances
-        left = {lot.seq: (lot.remaining, lot.expires_at) for lot in replay.lots.values() if lot.remaining}
+        left = {
+            lot.seq: (lot.remaining, None if lot.expires_at is None else as_moment(lot.expires_at))
+            for lot in replay.lots.values()
+            if lot.remaining
+        }
         assert {
             lot.sequence: (lot.spendable + lot.pending, lot.expires_at)
             for lot in then.lots
