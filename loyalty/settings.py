@@ -55,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """TALLYSTAR_SMS_WEBHOOK_URL: where one-time codes are posted to be sent as text messages."""
     sms_webhook_secret: str | None = None
     """TALLYSTAR_SMS_WEBHOOK_SECRET: signs those posts (Standard Webhooks, `whsec_...`)."""
+    http_links: bool = False
+    """TALLYSTAR_HTTP_LINKS: let links of products lead to http:// addresses too. Default: https:// alone."""
     workers: int = 1
     """TALLYSTAR_WORKERS: web processes; they hold no state, so use as many as there are cores."""
 
@@ -84,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             demo=_flag(env, "TALLYSTAR_DEMO"),
             sms_webhook_url=env.get("TALLYSTAR_SMS_WEBHOOK_URL", "").strip() or None,
             sms_webhook_secret=env.get("TALLYSTAR_SMS_WEBHOOK_SECRET", "").strip() or None,
+            http_links=_flag(env, "TALLYSTAR_HTTP_LINKS"),
             workers=_number(env, "TALLYSTAR_WORKERS", 1, low=1, high=64),
         )
 

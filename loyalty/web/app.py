@@ -19,14 +19,22 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.settings import Settings
-from loyalty.web import api, console, member, pos, staff
+from loyalty.web import api, console, member, pos, resolver, staff
 from loyalty.web.middleware import AccessLog, RequestLimits, methods_by_path, set_security_headers
 from loyalty.web.problems import EXCEPTION_HANDLERS
 from loyalty.web.rendering import Pages
 from loyalty.web.requests import MAX_BODY_BYTES, StrictRequest
+from loyalty.web.resolver.front_door import FrontDoor
 from loyalty.web.state import Services, open_services, provide_services
 
-ROUTERS: Final[list[ControllerRouterHandler]] = [api.router, member.router, staff.router, pos.router, console.router]
+ROUTERS: Final[list[ControllerRouterHandler]] = [
+    api.router,
+    resolver.router,
+    member.router,
+    staff.router,
+    pos.router,
+    console.router,
+]
 """Every audience. A new one is added here."""
 
 
@@ -73,4 +81,5 @@ def create_app(settings: Settings, engine: AsyncEngine | None = None) -> Litesta
         debug=False,
     )
     app.state["methods"] = methods_by_path(app)
+    app.asgi_handler = FrontDoor(app.asgi_handler, public_url=settings.public_url)
     return app
