@@ -7,7 +7,19 @@ from typing import Final
 from litestar import Router, get
 from litestar.di import Provide
 
-from loyalty.web.api import earning, holds, items, members, orders, points, programme, redemptions, reports, tiers
+from loyalty.web.api import (
+    earning,
+    holds,
+    items,
+    links,
+    members,
+    orders,
+    points,
+    programme,
+    redemptions,
+    reports,
+    tiers,
+)
 from loyalty.web.api.operations import provide_caller
 from loyalty.web.api.reference import OPENAPI, openapi_json, problem_type
 
@@ -32,6 +44,7 @@ _operations: Final = Router(
         tiers.router,
         redemptions.router,
         items.router,
+        links.router,
         reports.router,
     ],
     dependencies={"caller": Provide(provide_caller)},

@@ -20,6 +20,16 @@ _LINES: Final = [{"line_id": "1", "sku": "CREAM-50", "quantity": 2, "amount_mino
 _PHONE: Final = {"kind": "phone", "value": "199 0000 0001"}
 _REASON: Final = {"reason": "two accounts of one person", "actor": "li.na"}
 
+_LINK: Final = {
+    "value": _GTIN,
+    "qualifiers": {"10": None},
+    "link_type": "gs1:certificationInfo",
+    "target": "https://shop.example/certificates/{lot}.pdf",
+    "title": "检测报告",
+    "languages": ["zh"],
+    "media_type": "application/pdf",
+}
+
 REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "registerMember": {
         "channel": "online",
@@ -110,6 +120,8 @@ REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "points_on_claim": 50,
     },
     "mintRange": {"gtin": _GTIN, "count": 10000, "print_order": "PO-2026-014", "lot": "L2603A", "region": "CN"},
+    "addLink": _LINK,
+    "changeLink": {**_LINK, "default": True},
     "changeRangeState": {"state": "activated", "place": {"zh": "上海", "en": "Shanghai"}, "actor": "wang.wei"},
     "scanItem": {"gtin": _GTIN, "serial": _SERIAL, "device": _DEVICE, "city": "Shanghai", "region": "CN-31"},
     "claimItem": {"gtin": _GTIN, "serial": _SERIAL, "member_id": _MEMBER, "device": _DEVICE},
@@ -239,6 +251,16 @@ ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "captureRedemption": _redemption("captured", receipt_number="R-1001", captured_at=_MOMENT),
     "voidRedemption": _redemption("voided", closed_at=_MOMENT),
     "mintRange": _RANGE_ANSWER,
+    "addLink": {
+        **_LINK,
+        "id": "lnk_01KA0B1C2D3E4F5G6H7J8K9M0V",
+        "key": "01",
+        "contexts": [],
+        "default": False,
+        "valid_from": None,
+        "valid_until": None,
+        "created_at": _MOMENT,
+    },
     "changeRangeState": {"data": [{**_RANGE_ANSWER, "state": "activated"}], "next_cursor": None},
     "claimItem": {"claimed": True, "points": 50, "claimed_at": _MOMENT, "refusal": None, "tries_left": None},
 }

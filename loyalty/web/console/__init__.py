@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from loyalty.web.console import books, codes, member, members, overview, rules
+from loyalty.web.console import books, codes, links, member, members, overview, rules
 from loyalty.web.staff.person import PAGE_ERRORS
 
 router = Router(
@@ -27,6 +27,10 @@ router = Router(
         codes.move_range,
         codes.download_press_file,
         codes.download_labels,
+        links.show_products,
+        links.show_links,
+        links.add_one,
+        links.change_one,
         rules.show_rules,
         rules.show_tiers,
         rules.show_catalogue,

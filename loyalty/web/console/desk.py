@@ -16,7 +16,7 @@ from loyalty.web.member.join import CHANNEL_CODE as OWN_PAGES
 from loyalty.web.rendering import language_of, page
 from loyalty.web.staff.person import Desk
 
-Section = Literal["overview", "members", "ledger", "codes", "rules", "tiers", "catalogue"]
+Section = Literal["overview", "members", "ledger", "codes", "links", "rules", "tiers", "catalogue"]
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):

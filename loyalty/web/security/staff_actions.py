@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty.kit.ids import new_id
 from loyalty.web.security.tables import staff_action_table, staff_table
 
-Action = Literal["reveal-member", "download-codes"]
-"""What is recorded: a member's personal data shown in the clear; the codes of a range handed out as a file."""
+Action = Literal["reveal-member", "download-codes", "change-link"]
+"""What is recorded: a member's personal data shown in the clear; the codes of a range handed out as a file; where a
+product's code leads, changed or removed."""
 
 MOST_ACTIONS: Final = 100
 
