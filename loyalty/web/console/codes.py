@@ -30,8 +30,8 @@ from loyalty.items.ranges import (
 from loyalty.kit.errors import ConflictError, DomainError, InvalidInputError, NotFoundError
 from loyalty.kit.ids import parse_public_id
 from loyalty.web.console.desk import console_page, words
+from loyalty.web.forms import read_form, see_other
 from loyalty.web.i18n import Translator
-from loyalty.web.member.visitor import read_form, see_other
 from loyalty.web.security.staff_actions import record_action
 from loyalty.web.staff.person import Desk, read_manager
 from loyalty.web.state import Services

@@ -33,8 +33,8 @@ from loyalty.items.products import Product, get_product, list_products
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import ConflictError, DomainError, InvalidInputError
 from loyalty.web.console.desk import console_page, words
+from loyalty.web.forms import read_form, see_other
 from loyalty.web.i18n import LANGUAGES, Translator
-from loyalty.web.member.visitor import read_form, see_other
 from loyalty.web.resolver.own_pages import own_pages
 from loyalty.web.security.staff_actions import record_action
 from loyalty.web.staff.person import Desk, read_manager

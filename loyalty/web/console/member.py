@@ -29,8 +29,8 @@ from loyalty.members.profile import read_profiles
 from loyalty.web.console import dossier
 from loyalty.web.console.desk import console_page, read_places, words
 from loyalty.web.console.members import member_address
+from loyalty.web.forms import network_address, read_form, see_other
 from loyalty.web.i18n import Translator
-from loyalty.web.member.visitor import network_address, read_form, see_other
 from loyalty.web.security.staff import Staff, authenticate_staff
 from loyalty.web.security.staff_actions import record_action
 from loyalty.web.staff.person import Desk, read_manager

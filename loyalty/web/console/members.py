@@ -16,8 +16,8 @@ from loyalty.members.member import MEMBER_PREFIX, Member
 from loyalty.members.profile import read_profiles
 from loyalty.members.reading import Place, list_members
 from loyalty.web.console.desk import console_page, read_places, words
+from loyalty.web.forms import read_form, see_other
 from loyalty.web.member.join import CHANNEL_CODE as OWN_PAGES
-from loyalty.web.member.visitor import read_form, see_other
 from loyalty.web.staff.person import read_manager
 from loyalty.web.state import Services
 

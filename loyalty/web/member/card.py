@@ -21,11 +21,12 @@ from loyalty.members.card_token import issue_token
 from loyalty.members.consent import MARKETING_SMS, agrees, current_consents, record_consent
 from loyalty.members.member import Member, person_ids
 from loyalty.members.profile import Profile, ProfileFields, read_profile, update_profile
+from loyalty.web.forms import read_form, see_other
 from loyalty.web.i18n import Translator
 from loyalty.web.member import consents
 from loyalty.web.member.history import Line
 from loyalty.web.member.history_reading import read_history
-from loyalty.web.member.visitor import Visitor, read_form, read_visitor, see_other
+from loyalty.web.member.visitor import Visitor, read_visitor
 from loyalty.web.qr import qr_svg
 from loyalty.web.rendering import language_of, page
 from loyalty.web.security.sessions import COOKIES, close_session, end_cookie

@@ -24,16 +24,10 @@ from loyalty.items.timeline import TimelineStep, read_timeline
 from loyalty.items.verdicts import Item, Verdict
 from loyalty.kit.errors import InvalidInputError
 from loyalty.members.member import person_ids
+from loyalty.web.forms import network_address, read_form, see_other
 from loyalty.web.i18n import Formats
 from loyalty.web.member.verdict_view import view_verdict
-from loyalty.web.member.visitor import (
-    Visitor,
-    network_address,
-    read_form,
-    read_visitor,
-    remember_device,
-    see_other,
-)
+from loyalty.web.member.visitor import Visitor, read_visitor, remember_device
 from loyalty.web.rendering import language_of, page
 from loyalty.web.state import Services
 

@@ -23,6 +23,7 @@ from loyalty.members.identifiers import Identity, identity_key, phone_identity
 from loyalty.members.joining import register
 from loyalty.members.phones import mask_phone
 from loyalty.members.profile import ProfileFields
+from loyalty.web.forms import network_address, read_form, see_other
 from loyalty.web.i18n import Translator
 from loyalty.web.member import consents
 from loyalty.web.member.joining import (
@@ -34,7 +35,7 @@ from loyalty.web.member.joining import (
     open_joining,
     seal_joining,
 )
-from loyalty.web.member.visitor import network_address, read_form, read_visitor, see_other
+from loyalty.web.member.visitor import read_visitor
 from loyalty.web.rendering import language_of, page
 from loyalty.web.security.one_time_codes import send_code, verify_code
 from loyalty.web.security.sessions import open_session, session_cookie

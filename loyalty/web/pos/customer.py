@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.errors import NotFoundError
 from loyalty.members.member import Member, get_member
-from loyalty.web.member.visitor import see_other
+from loyalty.web.forms import see_other
 from loyalty.web.pos.amounts import LONGEST_AMOUNT
 from loyalty.web.pos.desk import till_page, words
 from loyalty.web.pos.finding import member_address

@@ -14,7 +14,7 @@ from loyalty.members.card_token import looks_like_token, read_token
 from loyalty.members.identity import find
 from loyalty.members.member import Member, get_member
 from loyalty.members.profile import read_profiles
-from loyalty.web.member.visitor import read_form, see_other
+from loyalty.web.forms import read_form, see_other
 from loyalty.web.pos.desk import done_today, redemption_address, till_page, with_names, words
 from loyalty.web.staff.person import TillDesk, read_clerk
 from loyalty.web.state import Services

@@ -23,7 +23,7 @@ from loyalty.kit.errors import (
 from loyalty.kit.ids import public_id
 from loyalty.members.member import MEMBER_PREFIX, person_ids
 from loyalty.members.profile import Profile, read_profile
-from loyalty.web.member.visitor import read_form, see_other
+from loyalty.web.forms import read_form, see_other
 from loyalty.web.pos.amounts import LONGEST_AMOUNT, parse_amount, write_amount
 from loyalty.web.pos.customer import active_member, customer_page, read_points
 from loyalty.web.pos.desk import own_redemption, redemption_address, say, till_page

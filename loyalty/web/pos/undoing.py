@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from loyalty.kit.errors import InvalidInputError, NotFoundError
-from loyalty.web.member.visitor import read_form, see_other
+from loyalty.web.forms import read_form, see_other
 from loyalty.web.pos.customer import read_points
 from loyalty.web.pos.desk import own_redemption
 from loyalty.web.pos.redeeming import REFUSALS, redemption_page, refuse

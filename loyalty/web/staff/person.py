@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.errors import AuthenticationError, NotFoundError, PermissionDeniedError
 from loyalty.kit.programme import Channel, Programme, get_channel_by_id
-from loyalty.web.member.visitor import see_other
+from loyalty.web.forms import see_other
 from loyalty.web.rendering import page
 from loyalty.web.security.sessions import COOKIES, read_session
 from loyalty.web.security.staff import Role, Staff, get_staff

@@ -9,8 +9,8 @@ from litestar.di import NamedDependency
 from litestar.response import Redirect
 
 from loyalty.kit.errors import AuthenticationError, DomainError, TooManyAttemptsError
+from loyalty.web.forms import network_address, read_form, see_other
 from loyalty.web.i18n import Translator
-from loyalty.web.member.visitor import network_address, read_form, see_other
 from loyalty.web.rendering import language_of, page
 from loyalty.web.security.sessions import COOKIES, close_session, end_cookie, open_session, session_cookie
 from loyalty.web.security.staff import authenticate_staff
