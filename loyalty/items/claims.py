@@ -15,7 +15,7 @@ from loyalty.campaigns.awards import award
 from loyalty.items import throttle
 from loyalty.items.codes import ItemCode
 from loyalty.items.keys import MasterKeys
-from loyalty.items.lookup import canonical_serial, find_item, settle_claimant
+from loyalty.items.lookup import canonical_serial, find_item, settle_claimant, verify_pin
 from loyalty.items.tables import claim_tally_table, item_claim_table, item_table
 from loyalty.items.verdicts import (
     DEFAULT_SETTINGS,
@@ -242,7 +242,7 @@ async def _try_pin(
     failures = await connection.scalar(select(row.pin_failures).where(*this_item).with_for_update())
     if (failures or 0) >= settings.pin_tries:
         raise NotClaimableError(_REASONS["pin_locked"], reason="pin_locked")
-    if keys.for_product(code.gtin, code.kid).verify_pin(code.index, pin):
+    if await verify_pin(connection, keys, code, pin):
         return None
     await connection.execute(update(item_table).where(*this_item).values(pin_failures=row.pin_failures + 1))
     return settings.pin_tries - (failures or 0) - 1

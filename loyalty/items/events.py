@@ -18,10 +18,23 @@ from loyalty.kit.errors import InvalidInputError
 from loyalty.kit.ids import new_id
 
 EventKind = Literal[
-    "minted", "printed", "made", "packed", "activated", "shipped", "received", "sold", "recalled", "retired"
+    "minted",
+    "printed",
+    "made",
+    "packed",
+    "activated",
+    "shipped",
+    "received",
+    "sold",
+    "recalled",
+    "released",
+    "retired",
 ]
+"""`released`: a recall was lifted, or found not to hold for these."""
 
-PUBLIC_KINDS: Final[frozenset[EventKind]] = frozenset({"made", "packed", "shipped", "received", "sold", "recalled"})
+PUBLIC_KINDS: Final[frozenset[EventKind]] = frozenset(
+    {"made", "packed", "shipped", "received", "sold", "recalled", "released"}
+)
 """What a shopper is shown unless the brand says otherwise; the rest is the brand's own business."""
 
 _EVENTS_OF_AN_ITEM_LIMIT: Final = 500

@@ -16,12 +16,17 @@ from pathlib import Path
 from typing import IO, Annotated, Final, Self
 
 import msgspec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from loyalty.items.codes import KID_LIMIT, MASTER_LENGTH, ItemCode, ItemKeys, serial_kid
+from loyalty.items.manifests import Manifests
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError
 
 FILE_NAME: Final = "item-codes.json"
+MANIFESTS: Final = "manifests"
+"""The folder, beside the key file, of the lists of codes that were handed out."""
 _DERIVED_LIMIT: Final = 4096
 """Derived keys kept in memory. A brand with more products than this derives some again, at some 50 µs each."""
 
@@ -42,13 +47,14 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class MasterKeys:
     """The masters by key id, and the keys of products derived from them."""
 
-    def __init__(self, masters: Mapping[int, Master]) -> None:
+    def __init__(self, masters: Mapping[int, Master], *, manifests: Path | None = None) -> None:
         if not masters:
             raise InvalidInputError("the file of item code keys holds no key", field="keys")
         for kid, master in masters.items():
             if len(master.master) != MASTER_LENGTH or len(master.pin_master) != MASTER_LENGTH:
                 raise InvalidInputError(f"the masters of key id {kid} must have {MASTER_LENGTH} bytes", field="keys")
         self.masters: Final = dict(masters)
+        self.manifests: Final = Manifests(manifests)
         self._derived: Final[dict[tuple[str, int], ItemKeys]] = {}
 
     @classmethod
@@ -59,7 +65,7 @@ class MasterKeys:
         except FileNotFoundError as error:
             raise NotFoundError(f"there is no file of item code keys at {path}", field="keys") from error
         try:
-            return cls(msgspec.json.decode(content, type=_File).keys)
+            return cls(msgspec.json.decode(content, type=_File).keys, manifests=path.parent / MANIFESTS)
         except msgspec.MsgspecError as error:
             raise InvalidInputError(f"{path} is not a file of item code keys: {error}", field="keys") from error
 
@@ -103,7 +109,13 @@ class MasterKeys:
         kid = self.current_kid + 1
         if kid >= KID_LIMIT:
             raise ConflictError(f"all {KID_LIMIT - 1} key ids are taken", field="keys")
-        return MasterKeys({**self.masters, kid: _new_master()})
+        return MasterKeys({**self.masters, kid: _new_master()}, manifests=self.manifests.folder)
+
+    @property
+    def imported_pin_key(self) -> bytes:
+        """What the PINs of imported serials are hashed under: of the first PIN master, which is never taken away."""
+        first = self.masters[min(self.masters)].pin_master
+        return HKDF(algorithm=hashes.SHA256(), length=32, salt=b"item-code/v1", info=b"imported-pin").derive(first)
 
 
 def rotate(path: Path) -> MasterKeys:

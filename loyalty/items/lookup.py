@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import BindParameter, RowMapping, Select, and_, bindparam, select, true
+from sqlalchemy import BindParameter, ColumnElement, RowMapping, Select, and_, bindparam, case, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty.items.code_tables import code_export_table, code_key_table, lot_table
 from loyalty.items.codes import ItemCode, fold_serial, serial_kid
 from loyalty.items.gtin import normalise_gtin
+from loyalty.items.imported import IMPORTED_KID, find_imported, imported_serial, verify_imported_pin
 from loyalty.items.keys import MasterKeys
+from loyalty.items.precedence import Word
 from loyalty.items.products import product_from_row
 from loyalty.items.ranges import range_from_row
 from loyalty.items.tables import code_range_table, item_claim_table, item_table, product_table
@@ -35,14 +39,44 @@ def read_code(keys: MasterKeys, *, gtin: str, serial: str) -> ItemCode | Unknown
     return keys.verify(digits, serial) or "bad_tag"
 
 
+async def find_code(
+    connection: AsyncConnection, keys: MasterKeys, *, gtin: str, serial: str
+) -> ItemCode | UnknownReason:
+    """Which code a GTIN and a serial name: one of ours, in any spelling, which proves itself, or an imported one."""
+    code = read_code(keys, gtin=gtin, serial=serial)
+    if isinstance(code, ItemCode) or code == "bad_gtin":
+        return code
+    return await find_imported(connection, gtin=normalise_gtin(gtin), serial=serial) or code
+
+
+async def find_serial(connection: AsyncConnection, keys: MasterKeys, code: ItemCode) -> str:
+    """The serial of a code, as it is printed. Raises NotFoundError where there is no such code."""
+    if code.kid == IMPORTED_KID:
+        return await imported_serial(connection, code)
+    return keys.for_product(code.gtin, code.kid).mint(code.index)
+
+
+async def verify_pin(connection: AsyncConnection, keys: MasterKeys, code: ItemCode, text: str) -> bool:
+    """Whether somebody typed an item's PIN, in any case and with or without separators."""
+    if code.kid == IMPORTED_KID:
+        return await verify_imported_pin(connection, keys, code, text)
+    return keys.for_product(code.gtin, code.kid).verify_pin(code.index, text)
+
+
 async def find_item(
     connection: AsyncConnection, keys: MasterKeys, *, programme_id: UUID, gtin: str, serial: str
 ) -> Item | UnknownReason:
-    """Find the item that a GTIN and a serial name, in any spelling; or why there is none in this programme."""
-    code = read_code(keys, gtin=gtin, serial=serial)
+    """Find the item that a GTIN and a serial name, in any spelling; or why there is none in this programme.
+
+    Raises UnavailableError where a leaked key's list of codes cannot be read.
+    """
+    code = await find_code(connection, keys, gtin=gtin, serial=serial)
     if not isinstance(code, ItemCode):
         return code
-    return await load_item(connection, programme_id=programme_id, code=code)
+    item = await load_item(connection, programme_id=programme_id, code=code)
+    if isinstance(item, Item) and item.listed_in and not keys.manifests.list_any(item.listed_in, serial):
+        return "not_handed_out"
+    return item
 
 
 async def load_item(connection: AsyncConnection, *, programme_id: UUID, code: ItemCode) -> Item | UnknownReason:
@@ -55,8 +89,14 @@ async def load_item(connection: AsyncConnection, *, programme_id: UUID, code: It
     if code_range["id"] is None or code_range["hi"] < code.index:
         return "not_minted"
     record, claim = _part(columns, "item"), _part(columns, "claim")
-    if record["state"] == "honey":
+    if record["state"] == "honey" or code_range["honey_export_id"] is not None:
         return "honey"
+    exports: list[UUID | None] | None = columns["exports"]
+    if columns["compromised_at"] is not None and exports is None:
+        return "not_handed_out"
+    lot, key = _part(columns, "lot"), _part(columns, "key")
+    for name in ("expires_on", "region"):
+        code_range[name] = lot[name] if code_range[name] is None else code_range[name]
     return Item(
         code=code,
         product=product_from_row(_part(columns, "product")),
@@ -68,6 +108,9 @@ async def load_item(connection: AsyncConnection, *, programme_id: UUID, code: It
         claim=ClaimRecord(**{name: claim[name] for name in ClaimRecord.__struct_fields__})
         if claim["gtin"] is not None
         else None,
+        lot=None if lot["state"] is None else Word(lot["state"], lot["state_at"]),
+        key=None if key["state"] is None else Word(key["state"], key["state_at"]),
+        listed_in=() if exports is None or None in exports else tuple(each for each in exports if each is not None),
     )
 
 
@@ -102,16 +145,37 @@ def _item_query() -> Select[Any]:
         .limit(1)
         .lateral("nearest_range")
     )
-    item, claim = item_table.c, item_claim_table.c
-    parts = {"product": product_table.c, "range": ranges.c, "item": item, "claim": claim}
+    item, claim, lot, key, export = (
+        table.c for table in (item_table, item_claim_table, lot_table, code_key_table, code_export_table)
+    )
+    parts: dict[str, Iterable[ColumnElement[Any]]] = {
+        "product": product_table.c,
+        "range": ranges.c,
+        "item": item,
+        "claim": claim,
+        "lot": [lot.state, lot.state_at, lot.expires_on, lot.region],
+        "key": [key.state, key.state_at],
+    }
+    # The files that a code of a leaked key was handed out in before; null for one without a list of its codes.
+    exports = (
+        select(func.array_agg(case((export.codes_sha256.is_not(None), export.id))))
+        .where(export.gtin == gtin, export.kid == kid, export.lo <= index, export.hi >= index)
+        .where(export.handed_out_at <= key.compromised_at)
+        .correlate(code_key_table)
+        .scalar_subquery()
+    )
     return (
         select(
             programme_table.c.time_zone,
+            key.compromised_at,
+            case((key.compromised_at.is_not(None), exports)).label("exports"),
             *(column.label(f"{prefix}_{column.name}") for prefix, columns in parts.items() for column in columns),
         )
         .select_from(product_table)
         .join(programme_table, programme_table.c.id == product_table.c.programme_id)
         .outerjoin(ranges, true())
+        .outerjoin(lot_table, and_(lot.gtin == gtin, lot.code == ranges.c.lot))
+        .outerjoin(code_key_table, and_(key.programme_id == bindparam("programme"), key.kid == kid))
         .outerjoin(item_table, and_(item.gtin == gtin, item.kid == kid, item.index == index))
         .outerjoin(item_claim_table, and_(claim.gtin == gtin, claim.kid == kid, claim.index == index))
         .where(product_table.c.gtin == gtin, product_table.c.programme_id == bindparam("programme"))

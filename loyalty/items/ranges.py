@@ -9,33 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 from itertools import pairwise
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping, insert, literal, select, update
+from sqlalchemy import RowMapping, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty.items.code_tables import lot_table
 from loyalty.items.codes import INDEX_LIMIT
 from loyalty.items.events import record_event
+from loyalty.items.key_records import refuse_compromised
 from loyalty.items.keys import MasterKeys
+from loyalty.items.precedence import LIVE_STATES, NextState, RangeState, may_go
 from loyalty.items.products import POINTS_LIMIT, LocalText, get_product
 from loyalty.items.tables import code_range_table, code_series_table
 from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError
 from loyalty.kit.ids import new_id, public_id
 
-RangeState = Literal["issued", "printed", "activated", "shipped", "sold", "recalled", "retired"]
-
-NextState = Literal["printed", "activated", "shipped", "sold", "recalled", "retired"]
-"""A state that codes are moved to; they are born as issued."""
+__all__ = ["LIVE_STATES", "CodeRange", "NextState", "RangePolicy", "RangeState"]
 
 MINT_LIMIT: Final = 1_000_000_000
 """The most codes of one print order."""
-LIVE_STATES: Final[frozenset[RangeState]] = frozenset({"activated", "shipped", "sold"})
-"""The states in which an item is on its way to a shopper or in their hands, and can be claimed."""
-
-_ROAD: Final[tuple[RangeState, ...]] = ("issued", "printed", "activated", "shipped", "sold")
 _TEXT_LIMIT: Final = 200
 _range: Final = code_range_table.c
 
@@ -64,7 +60,11 @@ class RangePolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class CodeRange(msgspec.Struct, frozen=True, kw_only=True):
-    """The codes from index `lo` to `hi`, ends included. `origin_id` is the range they were minted in."""
+    """The codes from index `lo` to `hi`, ends included. `origin_id` is the range they were minted in.
+
+    `exempt_at`: what was said of its lot or key by then does not hold for it. `honey_export_id`: codes that stand in
+    the file of one export and are never sold.
+    """
 
     id: UUID
     origin_id: UUID
@@ -80,6 +80,9 @@ class CodeRange(msgspec.Struct, frozen=True, kw_only=True):
     expires_on: date | None
     policy: RangePolicy
     created_at: datetime
+    state_at: datetime | None = None
+    exempt_at: datetime | None = None
+    honey_export_id: UUID | None = None
 
     @property
     def count(self) -> int:
@@ -111,50 +114,90 @@ async def mint_range(
     """Take the next `count` codes of a product as a range in state `issued`; under the newest key unless one is named.
 
     Raises NotFoundError where the product or the key id is not known, InvalidInputError naming the field,
-    SeriesExhaustedError where the series has fewer codes left.
+    KeyCompromisedError where the key has leaked, SeriesExhaustedError where the series has fewer codes left.
+    """
+    product = await get_product(connection, programme_id=programme_id, gtin=gtin)
+    kid = keys.current_kid if kid is None else kid
+    keys.for_product(product.gtin, kid)
+    await refuse_compromised(connection, programme_id=programme_id, kid=kid)
+    return await open_range(
+        connection,
+        programme_id=programme_id,
+        gtin=product.gtin,
+        kid=kid,
+        count=count,
+        print_order=print_order,
+        lot=lot,
+        region=region,
+        expires_on=expires_on,
+        policy=policy,
+        at=at,
+        actor=actor,
+    )
+
+
+async def open_range(
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    gtin: str,
+    kid: int,
+    count: int,
+    print_order: str,
+    lot: str | None = None,
+    region: str | None = None,
+    expires_on: date | None = None,
+    policy: RangePolicy | None = None,
+    honey_export_id: UUID | None = None,
+    at: datetime | None = None,
+    actor: str | None = None,
+) -> CodeRange:
+    """Take the next `count` indexes of a series as a range in state `issued`, whatever stands behind its codes.
+
+    Raises InvalidInputError naming the field, SeriesExhaustedError where the series has fewer codes left.
     """
     if not 0 < count <= MINT_LIMIT:
         raise InvalidInputError(f"a print order has 1 to {MINT_LIMIT} codes, not {count}", field="count")
-    name = _text(print_order, field="print_order")
+    name = clean_text(print_order, field="print_order")
     if not name:
         raise InvalidInputError("a print order needs a name", field="print_order")
     policy = policy or RangePolicy()
     if policy.points_on_claim is not None and not 0 <= policy.points_on_claim <= POINTS_LIMIT:
         raise InvalidInputError(f"points are from 0 to {POINTS_LIMIT}", field="policy.points_on_claim")
-    product = await get_product(connection, programme_id=programme_id, gtin=gtin)
-    kid = keys.current_kid if kid is None else kid
-    keys.for_product(product.gtin, kid)
-    lo = await _take_indexes(connection, programme_id=programme_id, gtin=product.gtin, kid=kid, count=count)
+    lot = await _known_lot(connection, programme_id=programme_id, gtin=gtin, lot=lot)
+    lo = await _take_indexes(connection, programme_id=programme_id, gtin=gtin, kid=kid, count=count)
     identifier = new_id()
     values = {
         "id": identifier,
         "origin_id": identifier,
         "programme_id": programme_id,
-        "gtin": product.gtin,
+        "gtin": gtin,
         "kid": kid,
         "lo": lo,
         "hi": lo + count - 1,
         "state": "issued",
         "print_order": name,
-        "lot": _text(lot, field="lot") or None,
-        "region": _text(region, field="region") or None,
+        "lot": lot,
+        "region": clean_text(region, field="region") or None,
         "expires_on": expires_on,
         "policy": policy,
+        "honey_export_id": honey_export_id,
     }
     statement = insert(code_range_table).values(values).returning(code_range_table)
-    minted = range_from_row((await connection.execute(statement)).mappings().one())
-    await record_event(
-        connection,
-        programme_id=programme_id,
-        gtin=minted.gtin,
-        kid=kid,
-        lo=minted.lo,
-        hi=minted.hi,
-        kind="minted",
-        at=at,
-        actor=actor,
-    )
-    return minted
+    opened = range_from_row((await connection.execute(statement)).mappings().one())
+    if honey_export_id is None:
+        await record_event(
+            connection,
+            programme_id=programme_id,
+            gtin=gtin,
+            kid=kid,
+            lo=opened.lo,
+            hi=opened.hi,
+            kind="minted",
+            at=at,
+            actor=actor,
+        )
+    return opened
 
 
 async def get_range(connection: AsyncConnection, *, programme_id: UUID, range_id: UUID) -> CodeRange:
@@ -172,15 +215,21 @@ async def list_ranges(
     programme_id: UUID,
     gtin: str | None = None,
     origin_id: UUID | None = None,
+    lot: str | None = None,
     before: UUID | None = None,
     limit: int = 100,
 ) -> list[CodeRange]:
-    """A programme's ranges made before the range `before`, newest first; of one product or print order if asked."""
-    query = select(code_range_table).where(_range.programme_id == programme_id)
+    """A programme's ranges made before the range `before`, newest first; of one product, print order or lot if asked.
+
+    Honey is not among them: whoever may read ranges need not know which codes are out to catch a leak.
+    """
+    query = select(code_range_table).where(_range.programme_id == programme_id, _range.honey_export_id.is_(None))
     if gtin is not None:
         query = query.where(_range.gtin == gtin)
     if origin_id is not None:
         query = query.where(_range.origin_id == origin_id)
+    if lot is not None:
+        query = query.where(_range.lot == lot)
     if before is not None:
         query = query.where(_range.id < before)
     rows = await connection.execute(query.order_by(_range.id.desc()).limit(limit))
@@ -209,6 +258,7 @@ async def change_state(
     lo: int,
     hi: int,
     state: NextState,
+    exempt: bool = False,
     at: datetime | None = None,
     places: LocalText | None = None,
     public: bool | None = None,
@@ -216,27 +266,37 @@ async def change_state(
 ) -> list[CodeRange]:
     """Move the codes from index `lo` to `hi` to a state, cutting ranges at the ends, and record it as an event.
 
-    The road is issued, printed, activated, shipped, sold: steps may be left out, none goes back. Any code can be
-    recalled or retired; a recall is lifted by naming the live state to return to; retired is the end. Codes that are in
-    the state already stay as they are, and if all are, nothing is recorded. Answers the ranges of the interval.
+    The road is that of `precedence.may_go`. With `exempt`, these codes stand in the live state named whatever is said
+    of their lot or key: somebody looked at them and found them good. Codes that are in the state already stay as they
+    are, and if all are, nothing is recorded. Answers the ranges of the interval.
 
-    Raises NotFoundError where some code of the interval was never minted, RangeStateError where one cannot go there.
+    Raises NotFoundError where some code of the interval was never minted, RangeStateError where one cannot go there or
+    is honey.
     """
-    await _lock_series(connection, programme_id=programme_id, gtin=gtin, kid=kid)
+    if exempt and state not in LIVE_STATES:
+        raise InvalidInputError("what is exempt from a recall is activated, shipped or sold", field="state")
+    await lock_series(connection, programme_id=programme_id, gtin=gtin, kid=kid)
     pieces = await _pieces(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
     for piece in pieces:
-        if not _may_go(piece.state, state):
+        if piece.honey_export_id is not None:
+            message = f"codes {piece.lo} to {piece.hi} are out to catch a leak and never sold"
+            raise RangeStateError(message, field="lo", state="honey")
+        if not may_go(piece.state, state):
             message = f"codes {piece.lo} to {piece.hi} are {piece.state} and cannot become {state}"
             raise RangeStateError(message, field="state", state=piece.state)
     changed = [
         (max(piece.lo, lo), min(piece.hi, hi))
         for piece in pieces
-        if piece.state != state  # a repeated request finds nothing to do
+        if exempt or piece.state != state  # a repeated request finds nothing to do
     ]
     if not changed:
         return pieces
     await _cut(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
-    await connection.execute(update(code_range_table).where(*_within(gtin, kid, lo, hi)).values(state=state))
+    moved = update(code_range_table).where(*_within(gtin, kid, lo, hi))
+    # The clock's time, not the transaction's: an exemption and a recall in one transaction have an order.
+    moved = moved.values(state=state, state_at=func.clock_timestamp())
+    moved = moved.values(exempt_at=func.clock_timestamp()) if exempt else moved.where(_range.state != state)
+    await connection.execute(moved)
     for first, last in _joined(changed):
         await record_event(
             connection,
@@ -245,7 +305,7 @@ async def change_state(
             kid=kid,
             lo=first,
             hi=last,
-            kind=state,
+            kind="released" if exempt else state,
             at=at,
             places=places,
             public=public,
@@ -260,6 +320,7 @@ async def change_range_state(
     programme_id: UUID,
     range_id: UUID,
     state: NextState,
+    exempt: bool = False,
     at: datetime | None = None,
     places: LocalText | None = None,
     public: bool | None = None,
@@ -267,7 +328,7 @@ async def change_range_state(
 ) -> CodeRange:
     """Move a whole range to a state, as change_state does. Raises NotFoundError where there is no such range."""
     found = await get_range(connection, programme_id=programme_id, range_id=range_id)
-    await _lock_series(connection, programme_id=programme_id, gtin=found.gtin, kid=found.kid)
+    await lock_series(connection, programme_id=programme_id, gtin=found.gtin, kid=found.kid)
     found = await get_range(connection, programme_id=programme_id, range_id=range_id)  # somebody may have cut it
     changed = await change_state(
         connection,
@@ -277,6 +338,7 @@ async def change_range_state(
         lo=found.lo,
         hi=found.hi,
         state=state,
+        exempt=exempt,
         at=at,
         places=places,
         public=public,
@@ -301,12 +363,12 @@ async def assign_lot(
 
     Codes are often printed before it is known what they will be stuck on. Raises as change_state does.
     """
-    await _lock_series(connection, programme_id=programme_id, gtin=gtin, kid=kid)
+    await lock_series(connection, programme_id=programme_id, gtin=gtin, kid=kid)
     await _pieces(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
     await _cut(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
-    values: dict[str, Any] = {"lot": _text(lot, field="lot") or None}
+    values: dict[str, Any] = {"lot": await _known_lot(connection, programme_id=programme_id, gtin=gtin, lot=lot)}
     values |= {} if expires_on is None else {"expires_on": expires_on}
-    values |= {} if region is None else {"region": _text(region, field="region") or None}
+    values |= {} if region is None else {"region": clean_text(region, field="region") or None}
     await connection.execute(update(code_range_table).where(*_within(gtin, kid, lo, hi)).values(values))
     return await _pieces(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
 
@@ -317,18 +379,6 @@ def range_from_row(values: RowMapping | Mapping[str, Any]) -> CodeRange:
     return CodeRange(**fields | {"policy": msgspec.convert(values["policy"], RangePolicy)})
 
 
-def _may_go(present: RangeState, wanted: NextState) -> bool:
-    if present == wanted:
-        return True
-    if present == "retired":
-        return False
-    if wanted in ("recalled", "retired"):
-        return True
-    if present == "recalled":
-        return wanted in LIVE_STATES
-    return _ROAD.index(wanted) > _ROAD.index(present)
-
-
 def _joined(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Ordered intervals with neighbours made one."""
     starts = [intervals[0][0]] + [after[0] for before, after in pairwise(intervals) if before[1] + 1 != after[0]]
@@ -336,7 +386,8 @@ def _joined(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return list(zip(starts, ends, strict=True))
 
 
-def _text(value: str | None, *, field: str) -> str:
+def clean_text(value: str | None, *, field: str) -> str:
+    """The name of a lot, a region, a print order, without blanks at its ends. Raises InvalidInputError."""
     text = (value or "").strip()
     if len(text) > _TEXT_LIMIT or not text.isprintable():
         raise InvalidInputError(f"at most {_TEXT_LIMIT} printable characters", field=field)
@@ -345,6 +396,15 @@ def _text(value: str | None, *, field: str) -> str:
 
 def _within(gtin: str, kid: int, lo: int, hi: int) -> tuple[Any, ...]:
     return (_range.gtin == gtin, _range.kid == kid, _range.lo >= lo, _range.hi <= hi)
+
+
+async def _known_lot(connection: AsyncConnection, *, programme_id: UUID, gtin: str, lot: str | None) -> str | None:
+    """A lot's code, with a row of its own from the first time that codes name it."""
+    code = clean_text(lot, field="lot") or None
+    if code is not None:
+        named = upsert(lot_table).values(gtin=gtin, code=code, programme_id=programme_id)
+        await connection.execute(named.on_conflict_do_nothing(index_elements=["gtin", "code"]))
+    return code
 
 
 async def _take_indexes(connection: AsyncConnection, *, programme_id: UUID, gtin: str, kid: int, count: int) -> int:
@@ -362,7 +422,8 @@ async def _take_indexes(connection: AsyncConnection, *, programme_id: UUID, gtin
     return int(end) - count
 
 
-async def _lock_series(connection: AsyncConnection, *, programme_id: UUID, gtin: str, kid: int) -> None:
+async def lock_series(connection: AsyncConnection, *, programme_id: UUID, gtin: str, kid: int) -> None:
+    """Hold back whoever else takes or cuts intervals of a series until the transaction ends. Raises NotFoundError."""
     series = code_series_table.c
     query = (
         select(literal(1))

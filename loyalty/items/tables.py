@@ -69,14 +69,20 @@ code_range_table: Final = Table(
     Column("expires_on", Date),
     Column("policy", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("state_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("exempt_at", DateTime(timezone=True)),
+    Column("honey_export_id", Uuid),
     CheckConstraint("lo >= 0 AND lo <= hi AND hi < 34359738368", name="interval"),
     Index("code_range_id_idx", "id"),
     Index("code_range_origin_id_idx", "origin_id"),
     Index("code_range_programme_id_id_idx", "programme_id", "id"),
+    Index("code_range_gtin_lot_idx", "gtin", "lot"),
 )
 """Intervals of codes, ends included, that share lot, state, region and policy; they never overlap.
 
 `origin_id` is the id of the range that was minted: the pieces of a split keep it, so that a print order stays whole.
+`exempt_at`: what was said of its lot or key by then does not hold for it. `honey_export_id`: codes that are in one
+export's file and are never sold.
 """
 
 range_event_table: Final = Table(
@@ -116,8 +122,10 @@ item_table: Final = Table(
     Column("cleared_at", DateTime(timezone=True)),
     Column("pin_failures", SmallInteger, nullable=False, server_default="0"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("exempt_at", DateTime(timezone=True)),
 )
-"""Items that something happened to. `state` overrides the range's; null where the range speaks for the item."""
+"""Items that something happened to. `state` is an item's own, null where its range speaks for it; `exempt_at`: what
+was said of its range, lot or key by then does not hold for it."""
 
 item_scan_table: Final = Table(
     "item_scan",

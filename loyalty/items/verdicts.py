@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from loyalty.items.codes import ItemCode
+from loyalty.items.precedence import LIVE_STATES, ItemState, Word, effective_state
 from loyalty.items.products import Product
-from loyalty.items.ranges import LIVE_STATES, CodeRange, RangeState
+from loyalty.items.ranges import CodeRange
 
 VerdictKind = Literal[
     "first_scan",
@@ -46,12 +47,18 @@ ClaimBlocker = Literal[
 """Why an item cannot be claimed, for pages to put into words."""
 
 UnknownReason = Literal[
-    "bad_gtin", "bad_serial", "unknown_key", "bad_tag", "unknown_product", "not_minted", "honey", "wrong_pin"
+    "bad_gtin",
+    "bad_serial",
+    "unknown_key",
+    "bad_tag",
+    "unknown_product",
+    "not_minted",
+    "not_handed_out",
+    "honey",
+    "wrong_pin",
 ]
-"""Why a try was refused: for the brand's eyes, since it would teach a forger."""
-
-ItemState = RangeState | Literal["honey"]
-"""The state of an item: its own, or else its range's. Honey: exported to a printer, never sold, so a scan is a leak."""
+"""Why a try was refused: for the brand's eyes, since it would teach a forger. `not_handed_out`: its key has leaked, and
+no printer was ever given this code."""
 
 _EARTH_RADIUS_KM: Final = 6371.0
 _Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -116,6 +123,8 @@ class ItemRecord(msgspec.Struct, frozen=True, kw_only=True):
     cleared_at: datetime | None = None
     """When the brand found nothing wrong: what was scanned before makes no suspicion any more."""
     pin_failures: int = 0
+    exempt_at: datetime | None = None
+    """When somebody found it good, whatever had been said of its range, lot or key."""
 
 
 class ClaimRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,11 +145,22 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     range: CodeRange
     record: ItemRecord
     claim: ClaimRecord | None
+    lot: Word | None = None
+    key: Word | None = None
+    listed_in: tuple[UUID, ...] = ()
+    """Exports in whose lists of codes it has to stand, because its key has leaked."""
 
     @property
     def state(self) -> ItemState:
-        """The item's own state where it has one, or else its range's."""
-        return self.record.state or self.range.state
+        """What holds for the item, of all that it, its range, its lot and its key say."""
+        return effective_state(
+            item=self.record.state,
+            code_range=Word(self.range.state, self.range.state_at or self.range.created_at),
+            lot=self.lot,
+            key=self.key,
+            item_exempt_at=self.record.exempt_at,
+            range_exempt_at=self.range.exempt_at,
+        )
 
     @property
     def points(self) -> int:
