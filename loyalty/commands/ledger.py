@@ -10,7 +10,7 @@ import msgspec
 from ledger.audit import Finding, Verification
 from ledger.audit import rebuild as rebuild_ledger
 from ledger.audit import verify as verify_ledger
-from ledger.sweep import Swept
+from ledger.sweep import Swept, count_due
 from ledger.sweep import sweep as sweep_ledger
 from loyalty.commands.progress import Counter
 from loyalty.commands.running import REFUSED, Opened, answer_json, json_option, run
@@ -100,7 +100,12 @@ def sweep(*, as_json: bool) -> None:
     """Expire what is due, free holds that ran out, and make waiting points spendable."""
 
     async def work(opened: Opened) -> Swept:
-        return await sweep_ledger(opened.engine)
+        async with transaction(opened.engine) as connection:
+            due = await count_due(connection)
+        with Counter("accounts", total=due) as counter:
+            return await sweep_ledger(
+                opened.engine, progress=lambda swept: counter.show(swept.accounts, min(swept.accounts, due))
+            )
 
     swept = run(work)
     if as_json:

@@ -6,13 +6,14 @@ Every task may be stopped, repeated and run twice at once: what is done is found
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import Final
 
 from procrastinate import App, JobContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from ledger.sweep import sweep
+from ledger.sweep import Swept, sweep
 from loyalty.jobs.housekeeping import forget_what_is_over
 from loyalty.kit.clock import utc_now
 from loyalty.kit.crypto import Keyring
@@ -24,6 +25,8 @@ from tiers.review import review_all
 
 logger = logging.getLogger(__name__)
 PARTS: Final = "parts"
+PROGRESS_SECONDS: Final = 10.0
+"""How often work that takes long says how far it is."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,15 @@ def _parts(context: JobContext) -> Parts:
 async def settle(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  (the scheduler's)
     """Each minute: expire points, free holds, make pending points spendable, close redemptions nobody finished."""
     engine = _parts(context).engine
-    swept = await sweep(engine)
+    said_at = time.monotonic()
+
+    def progress(swept: Swept) -> None:
+        nonlocal said_at
+        if time.monotonic() - said_at >= PROGRESS_SECONDS:
+            said_at = time.monotonic()
+            logger.info("settled %d accounts by %d entries so far", swept.accounts, swept.entries)
+
+    swept = await sweep(engine, progress=progress)
     closed = await sweep_all(engine)
     if swept.entries or closed:
         logger.info("settled %d accounts by %d entries, closed %d redemptions", swept.accounts, swept.entries, closed)

@@ -24,18 +24,6 @@ CREATE FUNCTION ledger.define_unit(p_unit jsonb) RETURNS void LANGUAGE sql SECUR
         adjust_limit = excluded.adjust_limit
 $$;
 
--- Settle accounts on which something is due, those first that have waited longest, and none that a posting holds.
-CREATE FUNCTION ledger.settle_due(p_limit integer, OUT accounts bigint, OUT entries bigint)
-LANGUAGE sql SECURITY DEFINER AS $$
-    WITH due AS MATERIALIZED (
-        SELECT member_id, unit FROM ledger.account
-        WHERE next_due <= ledger.clock()
-        ORDER BY next_due LIMIT p_limit
-        FOR NO KEY UPDATE SKIP LOCKED
-    )
-    SELECT count(*), coalesce(sum(ledger.settle_account(member_id, unit)), 0)::bigint FROM due
-$$;
-
 -- The statements that are missing until `p_role` may do what the application needs and no more; none where it is so
 -- already. Rules, not lists: what a later migration adds is covered without being named.
 --   database, schemas  connect and use; make nothing, not even temporary tables

@@ -1,4 +1,4 @@
-"""The application's role: the ledger's public functions run with their owner's rights, and nothing else writes."""
+"""The application's role, whose only way to write is the ledger's public functions; the sweep is one of them."""
 
 from __future__ import annotations
 
@@ -35,15 +35,16 @@ DOORS = (
 def upgrade() -> None:
     for name in DOORS:
         op.execute(f"ALTER FUNCTION ledger.{name} SECURITY DEFINER")
-    text = (SQL / "0013_roles.sql").read_text(encoding="utf-8")
-    op.get_bind().exec_driver_sql(text.replace("%", "%%"))
+    for part in ("sweep", "roles"):
+        text = (SQL / f"0013_{part}.sql").read_text(encoding="utf-8")
+        op.get_bind().exec_driver_sql(text.replace("%", "%%"))
     # Nobody calls what nobody let them call. The application's role is let in by `ledger.admit_application`.
     op.execute("REVOKE EXECUTE ON ALL ROUTINES IN SCHEMA ledger FROM PUBLIC")
 
 
 def downgrade() -> None:
     # Rights that were given stay: they are the role's, and end with the tables and functions they are about.
-    for name in ("admit_application", "admission", "settle_due", "define_unit"):
+    for name in ("admit_application", "admission", "define_unit", "settle_due", "expire_together"):
         op.execute(f"DROP FUNCTION ledger.{name}")
     for name in DOORS:
         op.execute(f"ALTER FUNCTION ledger.{name} SECURITY INVOKER")
