@@ -1,264 +1,151 @@
-"""Verify and rebuild: the entries are the truth, and everything else must follow from them."""
+"""Verifying: that entries are as they were posted, that all else follows from them, and that seals say so too."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime
-from typing import Any, Final
-from uuid import UUID
+import asyncio
+import multiprocessing
+import signal
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, ClassVar, Final
 
 import msgspec
-from sqlalchemy import RowMapping, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ledger.replay import AccountReplay, Hold, Lot
+from ledger.account_audit import Span, check_span, spans
+from ledger.findings import Finding, Verification
+from ledger.rebuild import rebuild
+from ledger.seal_audit import check_seals
+from ledger.seal_files import SealFolder
+from ledger.seal_keys import SealKeys
+from ledger.streams import driver
+from loyalty.kit.db import create_engine
+from loyalty.kit.errors import UnavailableError
 
-BATCH_MEMBERS: Final = 500
-_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+__all__ = ["Evidence", "Finding", "Verification", "rebuild", "verify", "verify_in_parallel"]
 
-AccountKey = tuple[UUID, str]
+Progress = Callable[[Verification, int], None]
+"""Told again and again what was gone through, and how many entries there are in all by what the accounts' rows say."""
 
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that does not follow from the entries. `sequence` is the first wrong entry, None for a projection."""
-
-    member_id: UUID
-    unit: str
-    sequence: int | None
-    problem: str
-
-
-class Verification(msgspec.Struct, kw_only=True):
-    """What a verification went through and what it found: the first wrong entry of an account, or its projections."""
-
-    accounts: int = 0
-    entries: int = 0
-    findings: list[Finding] = []
-
-    @property
-    def passed(self) -> bool:
-        """Whether everything follows from the entries."""
-        return not self.findings
+_EXPORT: Final = text("SELECT pg_export_snapshot()")
+_STAY: Final = text("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
-class _Account(msgspec.Struct):
-    replay: AccountReplay
-    row: RowMapping | None = None
-    lots: dict[int, RowMapping] = {}
-    holds: dict[UUID, RowMapping] = {}
-    entries: int = 0
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What seals are checked against."""
 
-
-_MEMBERS: Final = text("""
-    (SELECT DISTINCT member_id FROM ledger.entry WHERE member_id > :after ORDER BY member_id LIMIT :limit)
-    UNION
-    (SELECT DISTINCT member_id FROM ledger.account WHERE member_id > :after ORDER BY member_id LIMIT :limit)
-    ORDER BY member_id LIMIT :limit
-""")
-
-_ENTRIES: Final = text("""
-    SELECT * FROM ledger.entry
-    WHERE member_id BETWEEN :first AND :last
-    ORDER BY member_id, unit, seq
-""")
+    public_keys: tuple[bytes, ...] | None
+    """PEM, oldest first; None where no key was ever made."""
+    folder: Path | None
+    """The seals outside the database; None where only those in it are to be checked."""
 
 
 async def verify(
-    connection: AsyncConnection, *, progress: Callable[[Verification], None] | None = None
+    connection: AsyncConnection, *, evidence: Evidence | None = None, progress: Progress | None = None
 ) -> Verification:
     """Replay every account and compare. Call it in a REPEATABLE READ transaction: it reads in several statements.
 
     Hashes are computed here, not by the database. For each account it names the first wrong entry; where all entries
-    are right, each projection that does not follow from them.
+    are right, each projection that does not follow from them. Seals are checked where there is evidence to do it by.
     """
+    raw = await driver(connection)
+    pieces = await spans(raw)
     result = Verification()
-    async for members in _member_batches(connection):
-        accounts = await _load(connection, members[0], members[-1])
-        for key, account in accounts.items():
-            result.accounts += 1
-            result.entries += account.entries
-            result.findings.extend(_findings(key, account))
-        if progress is not None:
-            progress(result)
+    for span in pieces:
+        _add(result, await check_span(raw, span), pieces, progress)
+    if evidence is not None:
+        _add(result, await _check_seals(connection, evidence), pieces, progress)
     return result
 
 
-async def rebuild(connection: AsyncConnection, *, progress: Callable[[int], None] | None = None) -> int:
-    """Write the projections anew from the entries; answers the number of accounts.
+async def verify_in_parallel(
+    engine: AsyncEngine, *, jobs: int, evidence: Evidence | None = None, progress: Progress | None = None
+) -> Verification:
+    """The same in several processes, which all see the database at one and the same moment.
 
-    The connection is the owner's: nobody else may write projections. It locks them against postings until the
-    transaction ends, so run it when shops are closed. Where entries themselves are wrong, it rebuilds what they say:
-    verify first.
+    Raises UnavailableError where one of them is killed.
     """
-    await connection.execute(
-        text("LOCK TABLE ledger.account, ledger.filed_lot, ledger.hold IN SHARE ROW EXCLUSIVE MODE")
-    )
-    for table in ("account", "filed_lot", "hold"):
-        await connection.execute(text(f"DELETE FROM ledger.{table}"))  # noqa: S608  (three names of ours)
-    count = 0
-    async for members in _member_batches(connection):
-        accounts = await _load(connection, members[0], members[-1])
-        await _write(connection, {key: account.replay for key, account in accounts.items()})
-        count += len(accounts)
-        if progress is not None:
-            progress(count)
-    return count
-
-
-async def _member_batches(connection: AsyncConnection) -> AsyncIterator[list[UUID]]:
-    after = UUID(int=0)
-    while True:
-        rows = await connection.execute(_MEMBERS, {"after": after, "limit": BATCH_MEMBERS})
-        members = list(rows.scalars())
-        if not members:
-            return
-        yield members
-        after = members[-1]
-
-
-async def _load(connection: AsyncConnection, first: UUID, last: UUID) -> dict[AccountKey, _Account]:
-    span = {"first": first, "last": last}
-    accounts: dict[AccountKey, _Account] = {}
-
-    def account(row: RowMapping) -> _Account:
-        key = (row["member_id"], row["unit"])
-        if key not in accounts:
-            accounts[key] = _Account(replay=AccountReplay(), lots={}, holds={})
-        return accounts[key]
-
-    for entry in (await connection.execute(_ENTRIES, span)).mappings():
-        found = account(entry)
-        found.entries += 1
-        found.replay.apply(entry)
-    for row in await _rows(connection, "account", span):
-        account(row).row = row
-    for row in await _rows(connection, "filed_lot", span):
-        account(row).lots[row["seq"]] = row
-    for row in await _rows(connection, "hold", span):
-        account(row).holds[row["hold_id"]] = row
-    return accounts
-
-
-async def _rows(connection: AsyncConnection, table: str, span: Mapping[Any, Any]) -> list[RowMapping]:
-    query = text(f"SELECT * FROM ledger.{table} WHERE member_id BETWEEN :first AND :last")  # noqa: S608  (ours)
-    return list((await connection.execute(query, span)).mappings())
-
-
-def _findings(key: AccountKey, account: _Account) -> list[Finding]:
-    member_id, unit = key
-    if account.replay.problems:
-        sequence, problem = account.replay.problems[0]
-        return [Finding(member_id=member_id, unit=unit, sequence=sequence, problem=problem)]
-    problems = [
-        *_account_problems(account),
-        *_lot_problems(account),
-        *_differences("hold", account.holds, {hold: _hold_row(row) for hold, row in account.replay.holds.items()}),
-    ]
-    return [Finding(member_id=member_id, unit=unit, sequence=None, problem=problem) for problem in problems]
-
-
-def _account_problems(account: _Account) -> list[str]:
-    row, replay = account.row, account.replay
-    if row is None:
-        return ["the account's row is missing"]
-    if not account.entries:
-        return (
-            [] if not any(row[name] for name in ("posted", "pending", "held", "debt", "seq")) else ["it has no entries"]
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+        await connection.execute(_STAY)
+        snapshot = await connection.scalar(_EXPORT)
+        pieces = await spans(await driver(connection))
+        url = engine.url.render_as_string(hide_password=False)
+        pool = ProcessPoolExecutor(
+            jobs, multiprocessing.get_context("spawn"), initializer=_begin, initargs=(url, snapshot)
         )
-    expected = {**replay.balances, "seq": replay.sequence, "head": replay.head, "last_at": replay.last_at}
-    problems = [
-        f"account.{name} is {row[name]!r} and should be {value!r}"
-        for name, value in expected.items()
-        if row[name] != value
-    ]
-    due = replay.next_due
-    if due is not None and (row["next_due"] is None or row["next_due"] > due):
-        problems.append(f"account.next_due is {row['next_due']} and something is due at {due}")
-    return problems
+        try:
+            work: list[Future[Verification]] = []
+            if evidence is not None:
+                work.append(pool.submit(_in_process, _check_seals, evidence))
+            work += [pool.submit(_in_process, _check_span, span) for span in pieces]
+            result = Verification()
+            for done in asyncio.as_completed(map(asyncio.wrap_future, work)):
+                _add(result, await done, pieces, progress)
+        except BrokenProcessPool as error:
+            raise UnavailableError("a process that verified was killed; memory may have run out") from error
+        finally:
+            await asyncio.to_thread(pool.shutdown, cancel_futures=True)
+    result.findings.sort(key=_place)
+    return result
 
 
-def _lot_problems(account: _Account) -> list[str]:
-    """A lot is filed, or stands in the account's row where it is plain and open, or is used up and stands nowhere."""
-    assert account.row is not None or not account.entries  # noqa: S101  (said before: the row is missing)
-    row: Mapping[Any, Any] = account.row or {"inline_lots": [], "inline_left": [], "inline_expires": [], "filed": True}
-    inline = list(zip(row["inline_lots"], row["inline_left"], row["inline_expires"], strict=False))
-    if not len(inline) == len(row["inline_lots"]) == len(row["inline_left"]) == len(row["inline_expires"]):
-        return ["account.inline_lots, inline_left and inline_expires are not of one length"]
-    problems = [f"lot {seq} is filed and stands in the account's row" for seq, _, _ in inline if seq in account.lots]
-    actual: dict[int, Mapping[Any, Any]] = dict(account.lots)
-    expected = {seq: _lot_row(lot) for seq, lot in account.replay.lots.items()}
-    for seq, left, expires_at in inline:
-        plain = {"expired": 0, "priority": 0, "pending": False, "origin_member": None}
-        actual[seq] = {**expected.get(seq, {}), **plain, "remaining": left, "expires_at": expires_at, "open": left > 0}
-    if inline != sorted(inline, key=lambda lot: (lot[2] or _NEVER, lot[0])):
-        problems.append("the lots in the account's row are not in the order in which they are spent")
-    if not row["filed"] and any(lot["open"] for lot in account.lots.values()):
-        problems.append("account.filed is False and an open lot is filed")
-    used_up = {seq for seq, lot in expected.items() if not (lot["remaining"] or lot["expired"] or lot["pending"])}
-    return problems + _differences(
-        "lot", actual, {seq: lot for seq, lot in expected.items() if seq in actual or seq not in used_up}
+def _add(result: Verification, part: Verification, pieces: list[Span], progress: Progress | None) -> None:
+    result.accounts += part.accounts
+    result.entries += part.entries
+    result.findings.extend(part.findings)
+    if part.seals is not None:
+        result.seals = part.seals
+    if progress is not None:
+        progress(result, sum(span.entries for span in pieces))
+
+
+def _place(finding: Finding) -> tuple[bool, bytes, str, int, int, str]:
+    """Accounts by their order, then seals and files."""
+    member = b"" if finding.member_id is None else finding.member_id.bytes
+    return (
+        finding.member_id is None,
+        member,
+        finding.unit or "",
+        finding.sequence or 0,
+        finding.seal or 0,
+        finding.file or "",
     )
 
 
-def _differences(
-    table: str, actual: Mapping[Any, Mapping[Any, Any]], expected: Mapping[Any, Mapping[Any, Any]]
-) -> list[str]:
-    problems = [f"{table} {key} is not in the entries" for key in actual.keys() - expected.keys()]
-    for key, values in expected.items():
-        if key not in actual:
-            problems.append(f"{table} {key} is missing")
-            continue
-        problems.extend(
-            f"{table} {key}: {name} is {actual[key][name]!r} and should be {value!r}"
-            for name, value in values.items()
-            if actual[key][name] != value
-        )
-    return problems
+async def _check_span(connection: AsyncConnection, span: Span) -> Verification:
+    return await check_span(await driver(connection), span)
 
 
-def _lot_row(lot: Lot) -> dict[str, Any]:
-    return {**msgspec.structs.asdict(lot), "open": lot.remaining > 0}
+async def _check_seals(connection: AsyncConnection, evidence: Evidence) -> Verification:
+    keys = None if evidence.public_keys is None else SealKeys.from_pem(evidence.public_keys)
+    folder = None if evidence.folder is None else SealFolder(evidence.folder)
+    return await check_seals(connection, keys=keys, folder=folder)
 
 
-def _hold_row(hold: Hold) -> dict[str, Any]:
-    return msgspec.structs.asdict(hold)
+class _Process:
+    """What a process of `verify_in_parallel` keeps between pieces of work: a loop, and a connection on the snapshot."""
+
+    runner: ClassVar[asyncio.Runner]
+    connection: ClassVar[AsyncConnection]
 
 
-async def _write(connection: AsyncConnection, replays: Mapping[AccountKey, AccountReplay]) -> None:
-    """Insert the projections of a batch of accounts."""
-    accounts: list[dict[str, Any]] = []
-    lots: list[dict[str, Any]] = []
-    holds: list[dict[str, Any]] = []
-    programmes = {
-        (row["member_id"], row["unit"]): row["programme_id"]
-        for row in (
-            await connection.execute(
-                text(
-                    "SELECT member_id, unit, programme_id FROM ledger.entry WHERE seq = 1 AND member_id = ANY(:members)"
-                ),
-                {"members": [member_id for member_id, _ in replays]},
-            )
-        ).mappings()
-    }
-    for (member_id, unit), replay in replays.items():
-        key = {"member_id": member_id, "unit": unit}
-        accounts.append(
-            {
-                **key,
-                **replay.balances,
-                "programme_id": programmes[member_id, unit],
-                "seq": replay.sequence,
-                "next_due": replay.next_due,
-                "idle_expires_at": replay.idle_expires_at,
-                "last_at": replay.last_at,
-                "head": replay.head,
-                "filed": True,
-            }
-        )
-        lots.extend({**key, **_lot_row(lot)} for lot in replay.lots.values())
-        holds.extend({**key, **_hold_row(hold)} for hold in replay.holds.values())
-    for table, rows in (("account", accounts), ("filed_lot", lots), ("hold", holds)):
-        if rows:
-            names = ", ".join(rows[0])
-            values = ", ".join(f":{name}" for name in rows[0])
-            await connection.execute(text(f"INSERT INTO ledger.{table} ({names}) VALUES ({values})"), rows)  # noqa: S608
+def _begin(url: str, snapshot: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends its processes in order
+    _Process.runner = asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)
+    _Process.connection = _Process.runner.run(_join(url, snapshot))
+
+
+async def _join(url: str, snapshot: str) -> AsyncConnection:
+    connection = await create_engine(url, pool_size=1).connect()
+    await connection.execution_options(isolation_level="REPEATABLE READ")
+    await connection.execute(text(f"SET TRANSACTION SNAPSHOT '{snapshot}'"))
+    await connection.execute(_STAY)
+    return connection
+
+
+def _in_process(work: Callable[[AsyncConnection, Any], Coroutine[Any, Any, Verification]], about: Any) -> Verification:
+    return _Process.runner.run(work(_Process.connection, about))

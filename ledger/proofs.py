@@ -8,7 +8,7 @@ between two seals.
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,8 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.errors import EntryNotFoundError
 from ledger.merkle import Tree
-from ledger.record import FIELDS, chain
+from ledger.record import COLUMNS, FIELDS, MOMENT_TYPE, UUID_TYPE, EntryRow, chain
 from ledger.seals import Seal, SealError, leaf, leaves, newest_seal, seals
+from ledger.streams import driver, moment, rows
 from loyalty.kit.errors import ConflictError
 
 MOST_ENTRIES: Final = 100_000
@@ -35,11 +36,11 @@ _HEAD: Final = text("""
         WHERE member_id = :member AND unit = :unit AND closing BETWEEN s.first_closing AND s.last_closing
         ORDER BY closing DESC LIMIT 1) AS h
 """)
-_ENTRIES: Final = text("""
-    SELECT * FROM ledger.entry
-    WHERE member_id = :member AND unit = :unit AND seq BETWEEN :first AND :last
+_ENTRIES: Final = f"""
+    SELECT {COLUMNS} FROM ledger.entry
+    WHERE member_id = %(member)s AND unit = %(unit)s AND seq BETWEEN %(first)s AND %(last)s
     ORDER BY seq
-""")
+"""  # noqa: S608  (columns of ours)
 
 
 class NotSealedYetError(ConflictError):
@@ -101,16 +102,16 @@ async def prove(
         )
         raise SealError(message, field="sequence")
     span = {"first": max(sequence - 1, 1), "last": head.seq}
-    rows = [dict(row) for row in (await connection.execute(_ENTRIES, {**account, **span})).mappings()]
-    before = rows.pop(0)["hash"] if sequence > 1 and rows else b""
-    if [row["seq"] for row in rows] != [*range(sequence, head.seq + 1)] or _followed(before, rows) != head.head:
+    entries = [EntryRow._make(row) for row in await rows(await driver(connection), _ENTRIES, {**account, **span})]
+    before = entries.pop(0).hash if sequence > 1 and entries else b""
+    if [entry.seq for entry in entries] != [*range(sequence, head.seq + 1)] or _followed(before, entries) != head.head:
         message = f"entry {sequence} does not lead to what was sealed; look with tallystar ledger verify"
         raise SealError(message, field="sequence")
     (seal, *later) = await seals(connection, first=head.number, last=None if later_seals else head.number)
-    tree = await _tree(connection, seal, leaf(member_id, unit, head.seq, head.head))
+    tree = await _tree(connection, seal, leaf(member_id.bytes, unit, head.seq, head.head))
     return Proof(
         before=before.hex(),
-        entries=[{name: _plain(row[name]) for name, _ in FIELDS} for row in rows],
+        entries=[_plain(entry) for entry in entries],
         leaf=Place(index=tree.watched or 0, path=[node.hex() for node in tree.path]),
         seal=_signed(seal),
         later_seals=[_signed(one) for one in later],
@@ -123,8 +124,7 @@ def write_proof(proof: Proof) -> bytes:
 
 
 async def _unsealed(connection: AsyncConnection, account: dict[str, Any], sequence: int) -> Exception:
-    found = await connection.execute(_ENTRIES, {**account, "first": sequence, "last": sequence})
-    if found.first() is None:
+    if not await rows(await driver(connection), _ENTRIES, {**account, "first": sequence, "last": sequence}):
         return EntryNotFoundError(f"there is no entry with number {sequence}", field="sequence", sequence=sequence)
     newest = await newest_seal(connection)
     if newest is None:
@@ -134,9 +134,9 @@ async def _unsealed(connection: AsyncConnection, account: dict[str, Any], sequen
     return NotSealedYetError(message, field="sequence", newest_seal=newest.number, sealed_at=newest.sealed_at)
 
 
-def _followed(head: bytes, rows: list[dict[str, Any]]) -> bytes:
-    for row in rows:
-        head = chain(head, row)
+def _followed(head: bytes, entries: Iterable[EntryRow]) -> bytes:
+    for entry in entries:
+        head = chain(head, entry)
     return head
 
 
@@ -157,10 +157,14 @@ def _signed(seal: Seal) -> SignedSeal:
     return SignedSeal(statement=seal.statement.decode(), signature=seal.signature.hex())
 
 
-def _plain(value: Any) -> Any:
-    """A column's value as JSON has it; bytes in hexadecimal digits, a moment to the microsecond."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds")
-    return str(value) if isinstance(value, UUID) else value
+def _plain(entry: EntryRow) -> dict[str, Any]:
+    """The columns of an entry as JSON has them: bytes in hexadecimal digits, moments to the microsecond."""
+    return {name: _json(kind, value) for value, (name, kind) in zip(entry, FIELDS, strict=False)}
+
+
+def _json(kind: int, value: Any) -> Any:
+    if kind == MOMENT_TYPE and value is not None:
+        return moment(value).isoformat(timespec="microseconds")
+    if kind == UUID_TYPE and value is not None:
+        return str(UUID(bytes=value))
+    return value.hex() if isinstance(value, bytes) else value

@@ -6,24 +6,21 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.findings import Finding
+from ledger.findings import Finding, Verification
 from ledger.merkle import Tree
 from ledger.seal_files import Head, SealFileError, SealFolder, read_leaf
 from ledger.seal_keys import SealKeys
-from ledger.seals import NO_SEAL, Seal, finite, leaf, seals, signature_problem
-from ledger.streams import Driver, driver, rows, stream
+from ledger.seals import NO_SEAL, Seal, leaf, seals, signature_problem
+from ledger.streams import Driver, driver, microseconds, rows, stream
 
 _HEADS: Final = """
     SELECT member_id, unit, closing, seq, head FROM ledger.closed_head
     ORDER BY member_id, unit COLLATE "C", closing
 """
-_CLOSINGS: Final = f"""
-    SELECT number, {finite("complete_until")}, accounts, entries FROM ledger.closing ORDER BY number
-"""  # noqa: S608  (columns of ours)
+_CLOSINGS: Final = "SELECT number, complete_until, accounts, entries FROM ledger.closing ORDER BY number"
 _SEALED: Final = """
     SELECT s.place, e.hash, (SELECT max(seq) FROM ledger.entry WHERE member_id = s.member_id AND unit = s.unit) AS last
     FROM unnest(%(members)s::uuid[], %(units)s::text[], %(sequences)s::bigint[]) WITH ORDINALITY
@@ -33,9 +30,7 @@ _SEALED: Final = """
 _COMPARED_HEADS: Final = 2_000
 
 
-async def check_seals(
-    connection: AsyncConnection, *, keys: SealKeys | None, folder: SealFolder | None
-) -> list[Finding]:
+async def check_seals(connection: AsyncConnection, *, keys: SealKeys | None, folder: SealFolder | None) -> Verification:
     """Everything that is wrong with the seals of the database and, where a folder is given, with the files in it.
 
     `keys` is None where none were ever made: every seal is then one that nobody here signed. Whether entries are those
@@ -51,7 +46,7 @@ async def check_seals(
         findings += check.files()
         for number in check.doubtful:
             findings += await _compare_heads(await driver(connection), folder, number, check.outside[number])
-    return findings
+    return Verification(seals=len(in_database), findings=findings)
 
 
 def _chain_findings(found: Sequence[Seal], keys: SealKeys | None) -> Iterator[Finding]:
@@ -84,7 +79,7 @@ async def _check_closed(connection: Driver, found: Sequence[Seal], findings: lis
     ends = [seal.last_closing for seal in found]
     trees = [Tree() for _ in found]
     counts: dict[int, list[int]] = {}
-    account: tuple[UUID, str] | None = None
+    account: tuple[bytes, str] | None = None
     before = 0
     waiting: dict[int, bytes] = {}
     async for piece in stream(connection, _HEADS):
@@ -128,8 +123,8 @@ async def _check_closings(
     findings += [Finding(problem=f"closing {number} is missing") for number in sorted(counts.keys() - closings.keys())]
     for seal in found:
         until = closings.get(seal.last_closing, (None,))[0]
-        if until != seal.complete_until:
-            findings.append(_of_seal(seal.number, f"its last closing is complete until {until}, not as it was sealed"))
+        if until != microseconds(seal.complete_until):
+            findings.append(_of_seal(seal.number, "its last closing is not complete until the moment that was sealed"))
 
 
 class _FolderCheck:

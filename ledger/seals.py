@@ -12,7 +12,6 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
@@ -136,13 +135,13 @@ def read_statement(statement: bytes, signature: bytes) -> Seal:
     return seal
 
 
-def leaf(member_id: UUID, unit: str, sequence: int, head: bytes) -> bytes:
-    """The leaf of an account: 16 bytes of member, the unit and a zero byte, 8 bytes of sequence, the head's hash.
+def leaf(member_id: bytes, unit: str, sequence: int, head: bytes) -> bytes:
+    """The leaf of an account: the member's 16 bytes, the unit and a zero byte, 8 bytes of sequence, the head's hash.
 
     PostgreSQL holds no zero byte in a text, so a leaf ends where it must, and leaves in the order of their bytes are
     in the order of member and unit.
     """
-    return member_id.bytes + unit.encode() + b"\0" + sequence.to_bytes(8, signed=True) + head
+    return member_id + unit.encode() + b"\0" + sequence.to_bytes(8, signed=True) + head
 
 
 async def seals(connection: AsyncConnection, *, first: int = 1, last: int | None = None) -> list[Seal]:
