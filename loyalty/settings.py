@@ -57,6 +57,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """TALLYSTAR_SMS_WEBHOOK_SECRET: signs those posts (Standard Webhooks, `whsec_...`)."""
     http_links: bool = False
     """TALLYSTAR_HTTP_LINKS: let links of products lead to http:// addresses too. Default: https:// alone."""
+    epcis_capture_events: int = 20_000
+    """TALLYSTAR_EPCIS_CAPTURE_EVENTS: the most events of one document that is captured."""
+    epcis_capture_bytes: int = 100_000_000
+    """TALLYSTAR_EPCIS_CAPTURE_BYTES: the most bytes of one document that is captured."""
     workers: int = 1
     """TALLYSTAR_WORKERS: web processes; they hold no state, so use as many as there are cores."""
 
@@ -87,6 +91,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             sms_webhook_url=env.get("TALLYSTAR_SMS_WEBHOOK_URL", "").strip() or None,
             sms_webhook_secret=env.get("TALLYSTAR_SMS_WEBHOOK_SECRET", "").strip() or None,
             http_links=_flag(env, "TALLYSTAR_HTTP_LINKS"),
+            epcis_capture_events=_number(env, "TALLYSTAR_EPCIS_CAPTURE_EVENTS", 20_000, low=1, high=1_000_000),
+            epcis_capture_bytes=_number(env, "TALLYSTAR_EPCIS_CAPTURE_BYTES", 100_000_000, low=1000, high=10**10),
             workers=_number(env, "TALLYSTAR_WORKERS", 1, low=1, high=64),
         )
 

@@ -9,11 +9,14 @@ import logging
 import time
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from procrastinate import App, JobContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.sweep import Swept, sweep
+from loyalty.items.epcis.capturing import CAPTURE_TASK, unfinished_captures, work_on_capture
+from loyalty.items.keys import MasterKeys
 from loyalty.jobs.housekeeping import forget_what_is_over
 from loyalty.kit.clock import utc_now
 from loyalty.kit.crypto import Keyring
@@ -35,6 +38,7 @@ class Parts:
 
     engine: AsyncEngine
     keyring: Keyring
+    item_keys: MasterKeys
 
 
 def _parts(context: JobContext) -> Parts:
@@ -83,7 +87,26 @@ async def keep_house(context: JobContext, timestamp: int) -> None:  # noqa: ARG0
                 return
 
 
-SCHEDULE: Final = ((settle, "* * * * *"), (review_tiers, "17 * * * *"), (keep_house, "43 * * * *"))
+async def capture_epcis(context: JobContext, capture_id: str) -> None:
+    """Once for each document: check its events and keep them."""
+    parts = _parts(context)
+    await work_on_capture(parts.engine, UUID(capture_id), item_keys=parts.item_keys)
+
+
+async def resume_captures(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Each minute: go on with documents whose worker died over them."""
+    parts = _parts(context)
+    for capture_id in await unfinished_captures(parts.engine):
+        if await work_on_capture(parts.engine, capture_id, item_keys=parts.item_keys):
+            logger.info("went on with the capture of document %s", capture_id)
+
+
+SCHEDULE: Final = (
+    (settle, "* * * * *"),
+    (review_tiers, "17 * * * *"),
+    (keep_house, "43 * * * *"),
+    (resume_captures, "* * * * *"),
+)
 
 
 def register(app: App) -> None:
@@ -91,3 +114,4 @@ def register(app: App) -> None:
     for function, cron in SCHEDULE:
         name = function.__name__
         app.periodic(cron=cron)(app.task(name=name, queueing_lock=name, pass_context=True)(function))
+    app.task(name=CAPTURE_TASK, pass_context=True)(capture_epcis)

@@ -10,6 +10,8 @@ from typing import Final
 from procrastinate import App, PsycopgConnector
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from loyalty.items.keys import FILE_NAME as ITEM_KEYS_FILE
+from loyalty.items.keys import MasterKeys
 from loyalty.jobs.tasks import PARTS, Parts, register
 from loyalty.kit.db import libpq_address
 from loyalty.runtime import open_engine, open_keyring
@@ -27,8 +29,11 @@ def job_app(database_url: str) -> App:
 
 async def work(settings: Settings, *, wait: bool = True) -> None:
     """Work until stopped (SIGINT and SIGTERM finish what is under way), or until the queue is empty."""
-    async with open_engine(settings, pool_size=CONCURRENCY) as engine:
-        await work_on(engine, Parts(engine=engine, keyring=open_keyring(settings)), wait=wait)
+    item_keys = MasterKeys.load_or_create(settings.keys / ITEM_KEYS_FILE)
+    # Two connections a job: a capture tells how far it is beside the transaction that it works in.
+    async with open_engine(settings, pool_size=2 * CONCURRENCY) as engine:
+        parts = Parts(engine=engine, keyring=open_keyring(settings), item_keys=item_keys)
+        await work_on(engine, parts, wait=wait)
 
 
 async def work_on(engine: AsyncEngine, parts: Parts, *, wait: bool = True) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.settings import Settings
-from loyalty.web import api, console, member, pos, resolver, staff
+from loyalty.web import api, console, epcis, member, pos, resolver, staff
 from loyalty.web.middleware import AccessLog, RequestLimits, methods_by_path, set_security_headers
 from loyalty.web.problems import EXCEPTION_HANDLERS
 from loyalty.web.rendering import Pages
@@ -34,6 +34,7 @@ ROUTERS: Final[list[ControllerRouterHandler]] = [
     staff.router,
     pos.router,
     console.router,
+    epcis.router,
 ]
 """Every audience. A new one is added here."""
 
@@ -73,7 +74,7 @@ def create_app(settings: Settings, engine: AsyncEngine | None = None) -> Litesta
         plugins=[Pages(theme=settings.home / "theme.css")],
         csrf_config=CSRFConfig(
             secret=settings.session_secret().hex(),
-            exclude=[r"^/v1(/|$)"],  # programs send no cookies, so nobody can make them send one
+            exclude=[r"^/(v1|epcis)(/|$)"],  # programs send no cookies, so nobody can make them send one
             cookie_secure=https,
             cookie_httponly=True,
         ),

@@ -63,7 +63,10 @@ class Pages(InitPlugin):
         app_config.state["problem_page"] = problem_page
         app_config.route_handlers.append(serve_asset)
         app_config.compression_config = CompressionConfig(
-            backend="gzip", gzip_compress_level=_GZIP_LEVEL, minimum_size=_SMALLEST_COMPRESSED, exclude=[r"^/v1(/|$)"]
+            backend="gzip",
+            gzip_compress_level=_GZIP_LEVEL,
+            minimum_size=_SMALLEST_COMPRESSED,
+            exclude=[r"^/(v1|epcis)(/|$)"],
         )
         return app_config
 

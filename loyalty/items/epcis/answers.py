@@ -42,9 +42,9 @@ def query_document(events: Sequence[FoundEvent], *, created: datetime, form: For
     return head[:-1] + b"," + body + b"}"
 
 
-def item_list(kind: str, member: str, values: Sequence[str]) -> bytes:
-    """The document that lists top-level resources, such as `BizStepItemList` (openapi.json)."""
-    return msgspec.json.encode({"@context": [EPCIS_CONTEXT], "type": kind, member: list(values)})
+def collection(values: Sequence[str]) -> bytes:
+    """The document that lists resources."""
+    return msgspec.json.encode({"@context": EPCIS_CONTEXT, "type": "Collection", "member": list(values)})
 
 
 def _common_context(events: Sequence[FoundEvent]) -> tuple[list[Any], list[Context | None]]:

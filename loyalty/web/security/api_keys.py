@@ -39,6 +39,8 @@ Scope = Literal[
     "redemptions:write",
     "items:read",
     "items:write",
+    "epcis:read",
+    "epcis:write",
     "reports:read",
 ]
 """What a key may do: read or write one noun. Writing does not include reading."""

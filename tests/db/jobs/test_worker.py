@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ledger.posting import earn
 from ledger.reading import history
 from ledger.units import Unit, define_unit
+from loyalty.items.keys import MasterKeys
 from loyalty.jobs.housekeeping import forget_what_is_over
 from loyalty.jobs.tasks import Parts
 from loyalty.jobs.worker import job_app, work_on
@@ -35,9 +36,12 @@ async def test_jobs_that_are_due_are_worked_off_and_forgotten(committed_engine: 
     async with job_app(url).open_async() as app:
         for task in ("settle", "review_tiers", "keep_house"):
             await app.configure_task(task).defer_async(timestamp=0)
-    await work_on(
-        committed_engine, Parts(engine=committed_engine, keyring=Keyring.open(tmp_path / "k.json")), wait=False
+    parts = Parts(
+        engine=committed_engine,
+        keyring=Keyring.open(tmp_path / "k.json"),
+        item_keys=MasterKeys.load_or_create(tmp_path / "i.json"),
     )
+    await work_on(committed_engine, parts, wait=False)
     async with transaction(committed_engine) as connection:
         entries = await history(connection, member_ids=[member])
         left = await connection.scalar(text("SELECT count(*) FROM procrastinate_jobs WHERE status <> 'todo'"))
