@@ -10,14 +10,17 @@ import contextlib
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Annotated, Final, Self
 
 import msgspec
+import numpy as np
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
 
 from loyalty.items.codes import KID_LIMIT, MASTER_LENGTH, ItemCode, ItemKeys, serial_kid
 from loyalty.items.manifests import Manifests
@@ -104,6 +107,14 @@ class MasterKeys:
         kid = serial_kid(serial)
         return None if kid not in self.masters else self.for_product(gtin, kid).verify(serial)
 
+    def verify_many(self, gtin: str, serials: Sequence[str]) -> NDArray[np.int64]:
+        """The indexes of many serials of a product (14 digits), in any case; -1 for each that no key of ours made."""
+        indexes = np.full(len(serials), -1, dtype=np.int64)
+        for kid in self.kids:
+            found = self.for_product(gtin, kid).verify_many(serials)
+            indexes = np.maximum(indexes, found)
+        return indexes
+
     def with_new_key(self) -> MasterKeys:
         """These masters and new ones under the next key id. Raises ConflictError when all 31 key ids are taken."""
         kid = self.current_kid + 1
@@ -111,7 +122,7 @@ class MasterKeys:
             raise ConflictError(f"all {KID_LIMIT - 1} key ids are taken", field="keys")
         return MasterKeys({**self.masters, kid: _new_master()}, manifests=self.manifests.folder)
 
-    @property
+    @cached_property
     def imported_pin_key(self) -> bytes:
         """What the PINs of imported serials are hashed under: of the first PIN master, which is never taken away."""
         first = self.masters[min(self.masters)].pin_master

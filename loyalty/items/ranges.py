@@ -277,10 +277,8 @@ async def change_state(
         raise InvalidInputError("what is exempt from a recall is activated, shipped or sold", field="state")
     await lock_series(connection, programme_id=programme_id, gtin=gtin, kid=kid)
     pieces = await _pieces(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
+    _refuse_honey(pieces)
     for piece in pieces:
-        if piece.honey_export_id is not None:
-            message = f"codes {piece.lo} to {piece.hi} are out to catch a leak and never sold"
-            raise RangeStateError(message, field="lo", state="honey")
         if not may_go(piece.state, state):
             message = f"codes {piece.lo} to {piece.hi} are {piece.state} and cannot become {state}"
             raise RangeStateError(message, field="state", state=piece.state)
@@ -364,7 +362,7 @@ async def assign_lot(
     Codes are often printed before it is known what they will be stuck on. Raises as change_state does.
     """
     await lock_series(connection, programme_id=programme_id, gtin=gtin, kid=kid)
-    await _pieces(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
+    _refuse_honey(await _pieces(connection, gtin=gtin, kid=kid, lo=lo, hi=hi))
     await _cut(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
     values: dict[str, Any] = {"lot": await _known_lot(connection, programme_id=programme_id, gtin=gtin, lot=lot)}
     values |= {} if expires_on is None else {"expires_on": expires_on}
@@ -377,6 +375,13 @@ def range_from_row(values: RowMapping | Mapping[str, Any]) -> CodeRange:
     """Read the columns of the range table, by their names."""
     fields = {name: values[name] for name in CodeRange.__struct_fields__}
     return CodeRange(**fields | {"policy": msgspec.convert(values["policy"], RangePolicy)})
+
+
+def _refuse_honey(pieces: list[CodeRange]) -> None:
+    for piece in pieces:
+        if piece.honey_export_id is not None:
+            message = f"codes {piece.lo} to {piece.hi} are out to catch a leak and never sold"
+            raise RangeStateError(message, field="lo", state="honey")
 
 
 def _joined(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
