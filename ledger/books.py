@@ -86,40 +86,41 @@ _SINCE: Final = text("SELECT complete_until FROM ledger.closing ORDER BY number 
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _UNCLOSED: Final = """
-    unclosed AS MATERIALIZED (
-        SELECT recent.member_id, recent.unit, coalesce(closed.seq, 0) AS after_seq
-        FROM (
-            SELECT member_id, unit, max(seq) AS seq FROM ledger.entry
-            WHERE recorded_at >= :since AND programme_id = :programme AND (CAST(:unit AS text) IS NULL OR unit = :unit)
-            GROUP BY member_id, unit
-        ) AS recent
+    recent AS MATERIALIZED (
+        SELECT p.member_id, p.seq, p.recorded_at, p.effective_at, {columns} FROM ledger.{rows} AS p
+        WHERE p.recorded_at >= :since
+            AND p.programme_id = :programme AND (CAST(:unit AS text) IS NULL OR p.unit = :unit)
+    ), unclosed AS MATERIALIZED (
+        SELECT moved.member_id, moved.unit, coalesce(closed.seq, 0) AS after_seq
+        FROM (SELECT member_id, unit, max(seq) AS seq FROM recent GROUP BY member_id, unit) AS moved
         LEFT JOIN LATERAL (
-            SELECT h.seq FROM ledger.closed_head AS h WHERE h.member_id = recent.member_id AND h.unit = recent.unit
+            SELECT h.seq FROM ledger.closed_head AS h WHERE h.member_id = moved.member_id AND h.unit = moved.unit
             ORDER BY h.closing DESC LIMIT 1
         ) AS closed ON true
-        WHERE recent.seq > coalesce(closed.seq, 0)
+        WHERE moved.seq > coalesce(closed.seq, 0)
     )
 """
+"""What was recorded since the books were complete, and how far each account of it is closed, if it is not wholly."""
 
 _PRESENT: Final = """
-    SELECT f.* FROM ledger.flow AS f
-    WHERE f.programme_id = :programme AND (CAST(:unit AS text) IS NULL OR f.unit = :unit)
+    SELECT {columns} FROM ledger.flow AS p
+    WHERE p.programme_id = :programme AND (CAST(:unit AS text) IS NULL OR p.unit = :unit)
     UNION ALL
-    SELECT {columns} FROM unclosed AS u
-    JOIN ledger.part AS p ON p.member_id = u.member_id AND p.unit = u.unit AND p.seq > u.after_seq
+    SELECT {columns} FROM recent AS p
+    JOIN unclosed AS u ON u.member_id = p.member_id AND u.unit = p.unit AND p.seq > u.after_seq
 """
 
 _PAST: Final = """
-    SELECT f.* FROM ledger.flow AS f
-    JOIN ledger.zone AS z ON z.programme_id = f.programme_id AND z.unit = f.unit
-    WHERE f.programme_id = :programme AND (CAST(:unit AS text) IS NULL OR f.unit = :unit)
-        AND f.{axis}_day < (:moment AT TIME ZONE z.time_zone)::date
+    SELECT {columns} FROM ledger.flow AS p
+    JOIN ledger.zone AS z ON z.programme_id = p.programme_id AND z.unit = p.unit
+    WHERE p.programme_id = :programme AND (CAST(:unit AS text) IS NULL OR p.unit = :unit)
+        AND p.{axis}_day < (:moment AT TIME ZONE z.time_zone)::date
     UNION ALL
-    SELECT {columns} FROM unclosed AS u
-    JOIN ledger.part AS p ON p.member_id = u.member_id AND p.unit = u.unit AND p.seq > u.after_seq
+    SELECT {columns} FROM recent AS p
+    JOIN unclosed AS u ON u.member_id = p.member_id AND u.unit = p.unit AND p.seq > u.after_seq
     WHERE p.{axis}_at <= :moment
     UNION ALL
-    SELECT {columns} FROM ledger.part AS p
+    SELECT {columns} FROM ledger.{rows} AS p
     JOIN ledger.zone AS z ON z.programme_id = p.programme_id AND z.unit = p.unit
     LEFT JOIN unclosed AS u ON u.member_id = p.member_id AND u.unit = p.unit
     WHERE p.programme_id = :programme AND (CAST(:unit AS text) IS NULL OR p.unit = :unit)
@@ -129,10 +130,9 @@ _PAST: Final = """
 """
 """Whole days from the roll-up, what is not closed yet, and of the moment's own day what is closed."""
 
-_COLUMNS: Final = (
-    "p.programme_id, p.unit, p.recorded_day, p.effective_day, p.cohort_month, p.expiry_month, p.kind, p.debit, "
-    "p.credit, p.amount, p.entries, p.opened"
-)
+_BY_ACCOUNT: Final = ("dated_entry", "p.unit, p.effective_day, p.debit, p.credit, p.amount, p.opened")
+_BY_LOT: Final = ("part", "p.unit, p.effective_day, p.cohort_month, p.expiry_month, p.debit, p.credit, p.amount")
+"""What entries are read through, and what is read of them; looking their lots up is spared where nobody asks."""
 
 _TRIAL: Final = """
     SELECT account, sum(amount)::bigint AS balance
@@ -192,6 +192,7 @@ async def _sum(
     connection: AsyncConnection,
     query: str,
     *,
+    by: tuple[str, str] = _BY_ACCOUNT,
     programme_id: UUID,
     unit: str | None,
     moment: datetime | None,
@@ -201,10 +202,10 @@ async def _sum(
     # Read first and given as a value, so that the planner knows how little was recorded since. Where a closing comes
     # between the two statements, the second only looks at more than it has to.
     since = await connection.scalar(_SINCE) or _EVER
-    flows = _PRESENT if moment is None else _PAST
+    rows, columns = by
     axis = "recorded" if known == "then" else "effective"
-    body = flows.format(columns=_COLUMNS, axis=axis)
-    statement = f"WITH {_UNCLOSED}, flows AS ({body}) {query.format(**_NET)}"
+    parts = f"WITH {_UNCLOSED}, flows AS ({_PRESENT if moment is None else _PAST})"
+    statement = parts.format(rows=rows, columns=columns, axis=axis) + query.format(**_NET)
     asked = {"programme": programme_id, "unit": unit, "moment": moment, "since": since, **arguments}
     return (await connection.execute(text(statement), asked)).all()
 
@@ -242,7 +243,7 @@ async def liability_by_expiry(
 
     Points whose expiry moves with the member's activity are among those that never expire.
     """
-    rows = await _sum(connection, _EXPIRY, programme_id=programme_id, unit=unit, moment=moment, known=known)
+    rows = await _sum(connection, _EXPIRY, by=_BY_LOT, programme_id=programme_id, unit=unit, moment=moment, known=known)
     return [Expiring(month=row.month, amount=row.amount) for row in rows]
 
 
@@ -277,5 +278,7 @@ async def cohort_flows(
 
     What took effect before its cohort's month (a purchase reported late, spent on an earlier day) counts in that month.
     """
-    rows = await _sum(connection, _COHORTS, programme_id=programme_id, unit=unit, moment=moment, known=known)
+    rows = await _sum(
+        connection, _COHORTS, by=_BY_LOT, programme_id=programme_id, unit=unit, moment=moment, known=known
+    )
     return [CohortFlow(**row._mapping) for row in rows]  # noqa: SLF001  (SQLAlchemy's API)

@@ -6,6 +6,15 @@ SELECT u.programme_id, u.code AS unit, coalesce(b.time_zone, u.time_zone) AS tim
 FROM ledger.unit AS u
 LEFT JOIN ledger.book AS b ON b.programme_id = u.programme_id AND b.unit = u.code;
 
+-- Entries with their days. An account is counted with its first entry.
+CREATE VIEW ledger.dated_entry AS
+SELECT e.member_id, e.unit, e.seq, e.programme_id, e.kind, e.debit, e.credit, e.recorded_at, e.effective_at,
+    (e.recorded_at AT TIME ZONE z.time_zone)::date AS recorded_day,
+    (e.effective_at AT TIME ZONE z.time_zone)::date AS effective_day,
+    e.amount, 1 AS entries, (e.seq = 1)::integer AS opened
+FROM ledger.entry AS e
+JOIN ledger.zone AS z ON z.programme_id = e.programme_id AND z.unit = e.unit;
+
 -- Every entry, split over the lots that it moves: the rows that `ledger.flow` is the sum of.
 --
 -- Points belong to the month in which they were earned. A lot that travelled, or was reinstated, knows the lot it came
@@ -41,7 +50,7 @@ SELECT e.member_id, e.unit, e.seq, e.programme_id, e.kind, e.debit, e.credit, e.
         ) AT TIME ZONE z.time_zone)::date, 'infinity'::date)
     END AS expiry_month,
     coalesce(taken.amount, e.amount) AS amount,
-    -- An entry is counted once, and its account is counted with its first entry.
+    -- An entry is counted once, however many lots it moves.
     (coalesce(taken.position, 1) = 1)::integer AS entries,
     (coalesce(taken.position, 1) = 1 AND e.seq = 1)::integer AS opened
 FROM ledger.entry AS e

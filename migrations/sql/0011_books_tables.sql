@@ -22,7 +22,7 @@ CREATE TABLE ledger.closed_head (
     closing bigint NOT NULL,
     seq bigint NOT NULL,
     head bytea NOT NULL,
-    CONSTRAINT closed_head_pkey PRIMARY KEY (member_id, unit, closing)
+    CONSTRAINT closed_head_pkey PRIMARY KEY (member_id, unit, closing) INCLUDE (seq)
 );
 CREATE INDEX closed_head_closing_idx ON ledger.closed_head (closing, member_id, unit);
 

@@ -37,7 +37,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for function in FUNCTIONS:
         op.execute(f"DROP FUNCTION ledger.{function}")
-    for view in ("lot_change", "part", "zone"):
+    for view in ("lot_change", "part", "dated_entry", "zone"):
         op.execute(f"DROP VIEW ledger.{view}")
     op.execute("DROP INDEX ledger.entry_recorded_at_effective_at_idx")
     for table in ("checkpoint", "flow", "book", "closed_head", "closing"):
