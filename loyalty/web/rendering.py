@@ -38,6 +38,9 @@ _A_YEAR_SECONDS: Final = 365 * 24 * 3600
 
 _VARY: Final = "Accept-Language, Cookie"
 
+ASKED_PATH: Final = "asked_path"
+"""In a request's state: the path as it was asked for, where routing took another."""
+_ERROR_KINDS_BY_TYPE: Final = {"/problems/invalid-digital-link": "bad_link", "/problems/no-such-link": "no_link"}
 _ERROR_KINDS: Final = {403: "forbidden", 404: "not_found", 410: "not_found", 413: "too_large", 429: "too_many"}
 _SHOWN_PROGRAMME: Final = "shown_programme"
 """In the application's state: whose page was shown last. An error page must not ask the database whose it is."""
@@ -182,7 +185,7 @@ def problem_page(request: Request[Any, Any, Any], problem: Problem) -> Response[
     if problem.status >= _OUR_FAULT:
         kind = "unavailable" if problem.status == _UNAVAILABLE else "broken"
     else:
-        kind = _ERROR_KINDS.get(problem.status, "not_understood")
+        kind = _ERROR_KINDS_BY_TYPE.get(problem.type) or _ERROR_KINDS.get(problem.status, "not_understood")
     instance = (problem.instance or "").removeprefix("urn:uuid:")[:8]
     return page(
         request,
@@ -201,7 +204,8 @@ def _csrf_field(request: Request[Any, Any, Any]) -> Markup:
 
 
 def _language_link(request: Request[Any, Any, Any], here: str | None, language: Language) -> str:
-    path, _, query = (here or request.url.path).partition("?")
+    asked = request.scope.get("state", {}).get(ASKED_PATH, request.url.path)
+    path, _, query = (here or asked).partition("?")
     own = parse_qsl(query) if here else list(request.query_params.multi_items())
     return f"{path}?{urlencode([*((name, value) for name, value in own if name != 'lang'), ('lang', language)])}"
 

@@ -19,8 +19,8 @@ from loyalty.items.links.targets import pass_query
 from loyalty.kit.clock import utc_now
 from loyalty.kit.programme import Programme
 from loyalty.web.i18n import Translator
-from loyalty.web.rendering import language_of, page
-from loyalty.web.resolver.front_door import ROUTE, STATE_KEY, linkset_header
+from loyalty.web.rendering import ASKED_PATH, language_of, page
+from loyalty.web.resolver.front_door import ROUTE, linkset_header
 from loyalty.web.resolver.own_pages import own_pages
 from loyalty.web.resolver.wishes import (
     HTML,
@@ -63,7 +63,7 @@ async def answer_link(request: Request[Any, Any, Any], services: NamedDependency
 
     Raises DigitalLinkError (400) naming the place and the reason, NoSuchLinkError (404).
     """
-    path: str | None = request.scope.get("state", {}).get(STATE_KEY)
+    path: str | None = request.scope.get("state", {}).get(ASKED_PATH)
     if path is None:
         raise NotFoundException
     if request.method == "OPTIONS":
@@ -141,6 +141,7 @@ def _linkset_answer(
         "Link": f'{linkset_header(asked.address)}, <{linksets.CONTEXT_ADDRESS}>; rel="{linksets.CONTEXT_RELATION}"; '
         f'type="{_LINKED_DATA}"',
         "Cache-Control": _KEPT,
+        "Vary": "Cookie",  # which holds the language of our own pages' titles
     }
     if media_type == HTML:
         data = msgspec.json.encode(linksets.as_json_ld(document)).decode().translate(_IN_SCRIPT)
@@ -157,7 +158,7 @@ def _linkset_answer(
             choosing=status == _CHOICES,
             linked_data=Markup(data),  # noqa: S704  (JSON, its angle brackets and ampersands escaped above)
         )
-        drawn.headers.update({name: value for name, value in headers.items() if name != "Cache-Control"})
+        drawn.headers.update({name: value for name, value in headers.items() if name == "Link"})
         return drawn
     content = linksets.as_json_ld(document) if media_type == _LINKED_DATA else document
     return Response(msgspec.json.encode(content), status_code=status, media_type=media_type, headers=headers)

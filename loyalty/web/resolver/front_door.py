@@ -24,11 +24,11 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from loyalty.items.application_identifiers import PRIMARY_KEYS
 from loyalty.items.digital_link import DigitalLinkError, parse_link
+from loyalty.web.rendering import ASKED_PATH
 from loyalty.web.resolver.wishes import asked_type, read_query, wants_html, wants_linkset, weighted
 
 ROUTE: Final = "/resolver"
 """The path of the resolver's handler. Nobody reaches it by this address."""
-STATE_KEY: Final = "digital_link"
 LINKSET_QUERY: Final = "linkType=linkset"
 CORS: Final = {
     "access-control-allow-origin": "*",
@@ -37,7 +37,7 @@ CORS: Final = {
     "access-control-expose-headers": "Link, Location",
     "access-control-max-age": "86400",
 }
-"""Anybody's page may ask what a code leads to: it is public, and no cookie is read for it."""
+"""Anybody's page may ask what a code leads to: it is public, whoever asks."""
 
 _METHODS: Final = ("GET", "HEAD", "OPTIONS")
 _ITEM: Final = re.compile(r"/01/(?P<gtin>[^/]+)(?:/22/[^/]+)?(?:/10/[^/]+)?/21/(?P<serial>[^/]+)/?")
@@ -65,7 +65,7 @@ class FrontDoor:
             _find_item_page(scope, path)
             await self._app(scope, receive, _adding(send, {"link": linkset_header(self._public_url + path)}))
             return
-        scope.setdefault("state", {})[STATE_KEY] = path
+        scope.setdefault("state", {})[ASKED_PATH] = path
         scope["path"] = ROUTE
         await self._app(scope, receive, _adding(send, CORS))
 
