@@ -1,6 +1,7 @@
 """The work that happens by itself, and when (in UTC).
 
-Every task may be stopped, repeated and run twice at once: what is done is found done. None holds a long transaction.
+Every task may be stopped, repeated and run twice at once: what is done is found done. None holds a long transaction,
+but for the first closing of books that were long kept without one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from uuid import UUID
 from procrastinate import App, JobContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ledger.closing import close_books
 from ledger.sweep import Swept, sweep
 from loyalty.items.epcis.capturing import CAPTURE_TASK, unfinished_captures, work_on_capture
 from loyalty.items.keys import MasterKeys
@@ -64,6 +66,18 @@ async def settle(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  
         logger.info("settled %d accounts by %d entries, closed %d redemptions", swept.accounts, swept.entries, closed)
 
 
+async def close_ledger(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Every two minutes: add up what has moved, so that reports read sums and few entries."""
+    await close_books(_parts(context).engine)
+
+
+async def close_ledger_thoroughly(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Once a day, comparing every account: a server's clock that was set back hides nothing for longer."""
+    closing = await close_books(_parts(context).engine, thorough=True)
+    if closing is not None:
+        logger.info("closing %d took %d accounts", closing.number, closing.accounts)
+
+
 async def review_tiers(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
     """Each hour, because midnight comes at another hour in each time zone: review the members who are due."""
     engine = _parts(context).engine
@@ -103,6 +117,8 @@ async def resume_captures(context: JobContext, timestamp: int) -> None:  # noqa:
 
 SCHEDULE: Final = (
     (settle, "* * * * *"),
+    (close_ledger, "*/2 * * * *"),
+    (close_ledger_thoroughly, "29 3 * * *"),
     (review_tiers, "17 * * * *"),
     (keep_house, "43 * * * *"),
     (resume_captures, "* * * * *"),
