@@ -50,6 +50,9 @@ unit_table: Final = Table(
     Column("reinstate_days", Integer, nullable=False),
     Column("adjust_limit", BigInteger, nullable=False),
     Column("created_at", _moment, nullable=False, server_default=func.now()),
+    Column("day_from", _moment),
+    Column("day_until", _moment),
+    Column("day_expires", _moment),
     schema=SCHEMA,
 )
 

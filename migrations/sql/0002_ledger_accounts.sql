@@ -55,6 +55,31 @@ CREATE FUNCTION ledger.expiry_of(u ledger.unit, p_from timestamptz) RETURNS time
     END + 1)::timestamp AT TIME ZONE u.time_zone
 $$;
 
+-- The same by the unit's name. Where the moment lies today, today's answer is kept for those who come after; nobody
+-- waits for it, and nobody who changes the unit's policy is overtaken: that empties the day.
+CREATE FUNCTION ledger.expiry_on(p_programme uuid, p_unit text, p_from timestamptz) RETURNS timestamptz
+LANGUAGE plpgsql AS $$
+DECLARE
+    u ledger.unit;
+    v_day date;
+    v_expires timestamptz;
+BEGIN
+    SELECT * INTO u FROM ledger.unit WHERE programme_id = p_programme AND code = p_unit;
+    v_expires := ledger.expiry_of(u, p_from);
+    v_day := (p_from AT TIME ZONE u.time_zone)::date;
+    IF v_day = (ledger.clock() AT TIME ZONE u.time_zone)::date THEN
+        PERFORM FROM ledger.unit WHERE programme_id = p_programme AND code = p_unit AND unit = u
+        FOR NO KEY UPDATE SKIP LOCKED;
+        IF FOUND THEN
+            UPDATE ledger.unit SET day_from = v_day::timestamp AT TIME ZONE u.time_zone,
+                day_until = (v_day + 1)::timestamp AT TIME ZONE u.time_zone, day_expires = v_expires
+            WHERE programme_id = p_programme AND code = p_unit;
+        END IF;
+    END IF;
+    RETURN v_expires;
+END
+$$;
+
 -- Lock a member's account of one unit, making it at the first posting. The programme is checked where it is given.
 CREATE FUNCTION ledger.lock_account(p_member uuid, p_unit text, p_programme uuid) RETURNS ledger.account
 LANGUAGE plpgsql AS $$

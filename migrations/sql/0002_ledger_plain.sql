@@ -26,17 +26,18 @@ DECLARE
     v_now timestamptz;
     v_effective timestamptz;
     v_expires timestamptz;
+    v_other_day boolean;
     v_last timestamptz;
     v_hash bytea;
 BEGIN
     SELECT a.seq + 1, a.posted + p_amount, a.pending, a.held, a.idle_expires_at, a.head,
         greatest(ledger.clock(), a.last_at), coalesce(p_effective, greatest(ledger.clock(), a.last_at)),
-        CASE p_expiry
-            WHEN 'policy' THEN ledger.expiry_of(u, coalesce(p_effective, greatest(ledger.clock(), a.last_at)))
-            WHEN 'at' THEN p_expires
-        END,
+        CASE p_expiry WHEN 'policy' THEN u.day_expires WHEN 'at' THEN p_expires END,
+        p_expiry = 'policy' AND NOT coalesce(
+            coalesce(p_effective, greatest(ledger.clock(), a.last_at)) >= u.day_from
+            AND coalesce(p_effective, greatest(ledger.clock(), a.last_at)) < u.day_until, false),
         CASE a.inline_lots WHEN '{}' THEN '-infinity' ELSE coalesce(a.inline_expires[cardinality(a.inline_lots)], 'infinity') END
-    INTO v_seq, v_posted, v_pending, v_held, v_idle, v_head, v_now, v_effective, v_expires, v_last
+    INTO v_seq, v_posted, v_pending, v_held, v_idle, v_head, v_now, v_effective, v_expires, v_other_day, v_last
     FROM ledger.account AS a
     JOIN ledger.unit AS u ON u.programme_id = p_programme AND u.code = p_unit
     WHERE a.member_id = p_member AND a.unit = p_unit AND a.programme_id = p_programme
@@ -46,6 +47,9 @@ BEGIN
         AND u.expiry_kind <> 'after_activity'
         AND p_amount BETWEEN 1 AND 1000000000000 AND p_available IS NULL AND p_priority = 0
     FOR NO KEY UPDATE OF a;
+    IF v_other_day THEN
+        v_expires := ledger.expiry_on(p_programme, p_unit, v_effective);
+    END IF;
     IF v_last <= coalesce(v_expires, 'infinity') THEN
         INSERT INTO ledger.entry (
             member_id, unit, seq, programme_id, posting, kind, amount, debit, credit, posted, pending, held, debt,

@@ -19,6 +19,11 @@ CREATE TABLE ledger.unit (
     reinstate_days integer NOT NULL,
     adjust_limit bigint NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
+    -- What is earned on the day that lasts from `day_from` to before `day_until` expires at `day_expires`: worked out
+    -- once a day, because preparing the calendar's expressions costs more than the rest of an earn's reading.
+    day_from timestamptz,
+    day_until timestamptz,
+    day_expires timestamptz,
     CONSTRAINT unit_pkey PRIMARY KEY (programme_id, code)
 );
 

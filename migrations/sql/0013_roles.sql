@@ -21,7 +21,7 @@ CREATE FUNCTION ledger.define_unit(p_unit jsonb) RETURNS void LANGUAGE sql SECUR
         expiry_months = excluded.expiry_months, expiry_days = excluded.expiry_days,
         expiry_month = excluded.expiry_month, expiry_day = excluded.expiry_day, shortfall = excluded.shortfall,
         expired_return_days = excluded.expired_return_days, reinstate_days = excluded.reinstate_days,
-        adjust_limit = excluded.adjust_limit
+        adjust_limit = excluded.adjust_limit, day_from = NULL, day_until = NULL, day_expires = NULL
 $$;
 
 -- The statements that are missing until `p_role` may do what the application needs and no more; none where it is so

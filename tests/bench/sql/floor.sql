@@ -5,7 +5,7 @@ CREATE TABLE floor_entry (
 );
 CREATE FUNCTION bench_member(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS
     $$SELECT lpad(to_hex(n), 32, '0')::uuid$$;
-INSERT INTO floor_account SELECT bench_member(n), 0 FROM generate_series(1, 10000) AS n;
+INSERT INTO floor_account SELECT bench_member(n), 0 FROM generate_series(1, 50000) AS n;
 CREATE FUNCTION floor_post(p_member uuid, p_amount bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     v_balance bigint;

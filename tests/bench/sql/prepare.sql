@@ -1,22 +1,27 @@
--- One programme; 10,000 members with one lot, 10,000 members with 10 lots of plenty, and 8,000 with 10 lots of one point, each to be spent once.
+-- One programme; 50,000 members with one lot, 20,000 with 10 lots of plenty, and 20,000 with 10 lots of one point, each
+-- to be spent once.
 INSERT INTO ledger.unit (programme_id, code, spendable, time_zone, expiry_kind, expiry_months, shortfall,
                          reinstate_days, adjust_limit)
 VALUES ('00000000-0000-0000-0000-00000000000f', 'points', true, 'Asia/Shanghai', 'end_of_month', 24, 'debt', 90, 1000000);
+CREATE FUNCTION bench_give(p_first integer, p_last integer, p_amount bigint, p_key text) RETURNS bigint LANGUAGE sql AS $$
+    SELECT count(b.refusal) FROM (
+        SELECT array_agg('earn'::text) AS kinds, array_agg(bench_member(n)) AS members, array_agg('points'::text) AS units,
+            array_agg(p_amount) AS amounts, array_agg(p_key) AS keys, array_agg('\x01'::bytea) AS hashes,
+            array_agg('bench'::text) AS sources, array_agg(NULL::text) AS rules, array_agg(NULL::timestamptz) AS moments
+        FROM generate_series(p_first, p_last) AS n
+    ) AS a
+    CROSS JOIN LATERAL ledger.post_batch(
+        '00000000-0000-0000-0000-00000000000f', kinds, members, units, amounts, keys, hashes, sources, rules, moments
+    ) AS b
+$$;
 DO $$
 BEGIN
-    FOR n IN 1 .. 10000 LOOP
-        PERFORM ledger.earn('00000000-0000-0000-0000-00000000000f', bench_member(n), 'points', 10, 'lot', '\x01', 'bench');
+    FOR n IN 0 .. 9 LOOP
+        PERFORM bench_give(n * 5000 + 1, n * 5000 + 5000, 10, 'lot');
     END LOOP;
-    FOR n IN 10001 .. 20000 LOOP
+    FOR n IN 10 .. 17 LOOP
         FOR l IN 1 .. 10 LOOP
-            PERFORM ledger.earn('00000000-0000-0000-0000-00000000000f', bench_member(n), 'points', 1000000,
-                                'lot' || l, '\x01', 'bench');
-        END LOOP;
-    END LOOP;
-    FOR n IN 20001 .. 28000 LOOP
-        FOR l IN 1 .. 10 LOOP
-            PERFORM ledger.earn('00000000-0000-0000-0000-00000000000f', bench_member(n), 'points', 1,
-                                'lot' || l, '\x01', 'bench');
+            PERFORM bench_give(n * 5000 + 1, n * 5000 + 5000, CASE WHEN n < 14 THEN 1000000 ELSE 1 END, 'lot' || l);
         END LOOP;
     END LOOP;
 END
@@ -34,5 +39,5 @@ BEGIN
     EXECUTE v_source;
 END
 $$;
-CREATE SEQUENCE bench_across START 20001 CACHE 50;
+CREATE SEQUENCE bench_across START 70001 CACHE 50;
 VACUUM ANALYZE;

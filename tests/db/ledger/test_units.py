@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from ledger.reading import lots
 from ledger.units import Unit, get_unit
 from loyalty.kit.errors import InvalidInputError, NotFoundError
 from tests.db.ledger.conftest import NEW_YEAR, Book
@@ -109,3 +110,26 @@ async def test_a_unit_is_read_as_it_was_defined(book: Book, member: UUID) -> Non
     assert await get_unit(book.connection, programme_id=book.programme_id, code="growth") == unit
     with pytest.raises(NotFoundError):
         await get_unit(book.connection, programme_id=book.programme_id, code="stars")
+
+
+async def test_the_days_expiry_that_is_kept_ends_with_the_day_and_with_the_policy(book: Book, member: UUID) -> None:
+    """What is worked out once a day is the same as what would be worked out for each posting."""
+    policy: dict[str, Any] = {"time_zone": "Asia/Shanghai", "expiry_kind": "fixed_period", "expiry_days": 1}
+    await book.unit(**policy)
+    midnight = datetime(2026, 3, 10, tzinfo=SHANGHAI)
+    moments = (
+        midnight - timedelta(hours=5),
+        midnight - timedelta(hours=4),
+        midnight - timedelta(microseconds=1),
+        midnight,
+        midnight + timedelta(hours=1),
+    )
+    for moment in moments:
+        await book.at(moment)
+        await book.earn(member, 1)
+    await book.earn(member, 1, effective_at=midnight - timedelta(hours=1))
+    await book.unit(**{**policy, "expiry_days": 9})
+    await book.earn(member, 1)
+    found = await lots(book.connection, member_id=member)
+    days = [lot.expires_at.astimezone(SHANGHAI).day for lot in found if lot.expires_at]
+    assert sorted(days) == [11, 11, 11, 11, 12, 12, 20]
