@@ -240,8 +240,8 @@ def test_the_ledgers_functions_are_the_only_way_in_and_cannot_be_changed(owner: 
         if owner.execute(may, [APPLICATION, signature, signature]).fetchone():
             allowed.add(name)
         for change in ("SECURITY INVOKER", "RENAME TO other", "SET search_path = public"):
-            assert refused(application, f"ALTER FUNCTION {signature} {change}"), signature
-        assert refused(application, f"DROP FUNCTION {signature}"), signature
+            assert refused(application, f"ALTER ROUTINE {signature} {change}"), signature
+        assert refused(application, f"DROP ROUTINE {signature}"), signature
     assert allowed <= DOORS
     assert {"earn", "spend", "clock"} <= allowed
     moved = "CREATE OR REPLACE FUNCTION ledger.clock() RETURNS timestamptz LANGUAGE sql AS 'SELECT now()'"
