@@ -19,13 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty.items.codes import ItemCode
 from loyalty.items.digital_link import format_link
 from loyalty.items.epcis.contexts import Context
-from loyalty.items.epcis.epcs import parse_epc
+from loyalty.items.epcis.epcs import CANONICAL_DOMAIN, parse_epc
 from loyalty.items.epcis.moments import write_moment
-from loyalty.items.epcis.parameters import Mention, Query
+from loyalty.items.epcis.own_items import SerialNumber, find_own_items
+from loyalty.items.epcis.parameters import Column, Mention, Query
 from loyalty.items.epcis.vocabulary import BIZ_STEP, DISPOSITION
 from loyalty.items.events import EventKind
 from loyalty.items.keys import MasterKeys
-from loyalty.items.lookup import read_code
+from loyalty.items.lookup import find_serial
 from loyalty.items.tables import range_event_table
 from loyalty.kit.clock import utc_now
 from loyalty.kit.programme import Programme
@@ -39,8 +40,10 @@ class Step(msgspec.Struct, frozen=True):
     """What a kind of range event is in the words of CBV."""
 
     action: Literal["ADD", "OBSERVE", "DELETE"]
-    biz_step: str
-    disposition: str
+    biz_step: str | None
+    disposition: str | None
+    lasting: Literal["set", "unset"] | None = None
+    """Whether items are `recalled` from then on, whatever else becomes of them, or are no more."""
 
 
 STEPS: Final[dict[EventKind, Step]] = {
@@ -52,11 +55,15 @@ STEPS: Final[dict[EventKind, Step]] = {
     "shipped": Step("OBSERVE", "shipping", "in_transit"),
     "received": Step("OBSERVE", "receiving", "in_progress"),
     "sold": Step("OBSERVE", "retail_selling", "retail_sold"),
-    "recalled": Step("OBSERVE", "holding", "recalled"),
+    "recalled": Step("OBSERVE", "holding", "recalled", lasting="set"),
+    "released": Step("OBSERVE", None, None, lasting="unset"),
     "retired": Step("DELETE", "decommissioning", "inactive"),
 }
 """Codes exist from the print order on (`reserving`: identifiers set aside for another party), are written by the press
-(`encoding`), and become those of objects when they are activated, which is what ADD says (CBV 2.0, section 7.1.3)."""
+(`encoding`), and become those of objects when they are activated, which is what ADD says (CBV 2.0, section 7.1.3).
+CBV has no step for a recall that is lifted: a persistent disposition ends."""
+
+_RECALLED: Final = "recalled"
 
 
 class OwnEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +90,8 @@ class OwnEvents:
         self, connection: AsyncConnection, query: Query, *, after: tuple[datetime, UUID] | None, limit: int
     ) -> list[OwnEvent]:
         """The first events that a query is about, in its order, those after a place in it."""
-        conditions = self._conditions(query)
+        asked = await self._asked(connection, query)
+        conditions = self._conditions(query, asked)
         if conditions is None:
             return []
         table = range_event_table.c
@@ -92,12 +100,12 @@ class OwnEvents:
             conditions.append(tuple_(*order) > tuple_(*after) if query.ascending else tuple_(*order) < tuple_(*after))
         sorting = [column if query.ascending else column.desc() for column in order]
         rows = await connection.execute(select(range_event_table).where(*conditions).order_by(*sorting).limit(limit))
-        asked = [code for mention in query.mentions for code in self._codes(mention)]
-        return [self._event(row, asked) for row in rows]
+        links = {code: await self._link(connection, code) for code in dict.fromkeys(asked.values())}
+        return [self._event(row, links) for row in rows]
 
     async def count(self, connection: AsyncConnection, query: Query, *, limit: int) -> int:
         """How many events a query is about, counted up to a limit."""
-        conditions = self._conditions(query)
+        conditions = self._conditions(query, await self._asked(connection, query))
         if conditions is None:
             return 0
         first = select(range_event_table.c.id).where(*conditions).limit(limit).subquery()
@@ -109,7 +117,12 @@ class OwnEvents:
         query = select(table.kind).where(table.programme_id == self._programme.id, table.at <= utc_now()).distinct()
         return [row.kind for row in await connection.execute(query)]
 
-    def _conditions(self, query: Query) -> list[ColumnElement[bool]] | None:
+    async def _asked(self, connection: AsyncConnection, query: Query) -> dict[SerialNumber, ItemCode]:
+        """The brand's own codes among the objects that are asked for."""
+        named = [item for mention in query.mentions for item in _serial_numbers(mention)]
+        return await find_own_items(connection, self._keys, named, programme_id=self._programme.id)
+
+    def _conditions(self, query: Query, asked: dict[SerialNumber, ItemCode]) -> list[ColumnElement[bool]] | None:
         """What a range event has to be; None where the query cannot be about any."""
         table = range_event_table.c
         nothing = {"read_point", "biz_location", "transformation_id", "error_reason"} & query.equal.keys()
@@ -128,44 +141,30 @@ class OwnEvents:
         columns = {"event_time": table.at, "record_time": table.recorded_at}
         conditions += [columns[name] >= moment for name, moment in query.since.items()]
         conditions += [columns[name] < moment for name, moment in query.before.items()]
-        conditions += [self._mentioned(mention) for mention in query.mentions]
+        conditions += [_mentioned(mention, asked) for mention in query.mentions]
         return conditions
 
-    def _mentioned(self, mention: Mention) -> ColumnElement[bool]:
-        table = range_event_table.c
-        if mention.parameter in ("MATCH_epc", "MATCH_anyEPC"):
-            codes = [
-                and_(table.gtin == code.gtin, table.kid == code.kid, table.lo <= code.index, table.hi >= code.index)
-                for code in self._codes(mention)
-            ]
-            return or_(false(), *codes, table.gtin.in_(_gtins(mention.prefixes)))
-        if mention.parameter in ("MATCH_epcClass", "MATCH_anyEPCClass"):
-            return table.gtin.in_(_gtins(mention.names))
-        return false()
-
-    def _codes(self, mention: Mention) -> list[ItemCode]:
-        """Our own codes among the names that are asked for."""
-        if mention.parameter not in ("MATCH_epc", "MATCH_anyEPC"):
-            return []
-        epcs = [parse_epc(f"https://id.gs1.org/{name}") for name in mention.names if name.startswith("01/")]
-        codes = [read_code(self._keys, gtin=epc.gtin, serial=epc.serial) for epc in epcs if epc.gtin and epc.serial]
-        return [code for code in codes if isinstance(code, ItemCode)]
-
-    def _event(self, row: Row[Any], asked: Sequence[ItemCode]) -> OwnEvent:
+    def _event(self, row: Row[Any], links: dict[ItemCode, str]) -> OwnEvent:
         step = STEPS[row.kind]
         about = [
-            code for code in asked if (code.gtin, code.kid) == (row.gtin, row.kid) and row.lo <= code.index <= row.hi
+            link
+            for code, link in links.items()
+            if (code.gtin, code.kid) == (row.gtin, row.kid) and row.lo <= code.index <= row.hi
         ]
         plain: dict[str, Any] = {
             "type": "ObjectEvent",
             "eventTime": write_moment(row.at),
             "eventTimeZoneOffset": _offset(row.at.astimezone(self._programme.zone)),
             "action": step.action,
-            "bizStep": step.biz_step,
-            "disposition": step.disposition,
         }
+        if step.biz_step is not None:
+            plain["bizStep"] = step.biz_step
+        if step.disposition is not None:
+            plain["disposition"] = step.disposition
+        if step.lasting is not None:
+            plain["persistentDisposition"] = {step.lasting: [_RECALLED]}
         if about:
-            plain["epcList"] = list(dict.fromkeys(self._link(code) for code in about))
+            plain["epcList"] = about
         else:
             epc_class = format_link(self._base_url, gtin=row.gtin)
             plain["quantityList"] = [{"epcClass": epc_class, "quantity": row.hi - row.lo + 1}]
@@ -181,18 +180,46 @@ class OwnEvents:
             plain=plain,
         )
 
-    def _link(self, code: ItemCode) -> str:
-        serial = self._keys.for_product(code.gtin, code.kid).mint(code.index)
-        return format_link(self._base_url, gtin=code.gtin, serial=serial)
+    async def _link(self, connection: AsyncConnection, code: ItemCode) -> str:
+        return format_link(self._base_url, gtin=code.gtin, serial=await find_serial(connection, self._keys, code))
+
+
+def _mentioned(mention: Mention, asked: dict[SerialNumber, ItemCode]) -> ColumnElement[bool]:
+    table = range_event_table.c
+    if mention.parameter in _OBJECTS:
+        codes = [
+            and_(table.gtin == code.gtin, table.kid == code.kid, table.lo <= code.index, table.hi >= code.index)
+            for item in _serial_numbers(mention)
+            if (code := asked.get(item)) is not None
+        ]
+        return or_(false(), *codes, table.gtin.in_(_gtins(mention.prefixes)))
+    if mention.parameter in ("MATCH_epcClass", "MATCH_anyEPCClass"):
+        return table.gtin.in_(_gtins(mention.names))
+    if mention.parameter.startswith(_LASTING) and DISPOSITION.address + _RECALLED in mention.names:
+        change = mention.parameter.removeprefix(_LASTING)
+        return table.kind.in_([kind for kind, step in STEPS.items() if step.lasting == change])
+    return false()
+
+
+_OBJECTS: Final = ("MATCH_epc", "MATCH_anyEPC")
+_LASTING: Final = "EQ_persistentDisposition_"
+
+
+def _serial_numbers(mention: Mention) -> list[SerialNumber]:
+    """The serialised products among the objects that are asked for."""
+    if mention.parameter not in _OBJECTS:
+        return []
+    epcs = [parse_epc(CANONICAL_DOMAIN + name) for name in mention.names if name.startswith("01/")]
+    return [(epc.gtin, epc.serial) for epc in epcs if epc.gtin and epc.serial]
 
 
 def _fits(step: Step, query: Query) -> bool:
-    said = {
+    said: dict[Column, str | None] = {
         "action": step.action,
-        "biz_step": BIZ_STEP.address + step.biz_step,
-        "disposition": DISPOSITION.address + step.disposition,
+        "biz_step": step.biz_step and BIZ_STEP.address + step.biz_step,
+        "disposition": step.disposition and DISPOSITION.address + step.disposition,
     }
-    return all(value in query.equal.get(column, (value,)) for column, value in said.items())  # type: ignore[call-overload]
+    return all(column not in query.equal or value in query.equal[column] for column, value in said.items())
 
 
 def _uuids(event_ids: Sequence[str]) -> list[UUID]:

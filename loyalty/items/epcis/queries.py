@@ -184,8 +184,8 @@ async def list_values(
         step = STEPS[each]
         told = {
             "eventType": "ObjectEvent",
-            "bizStep": BIZ_STEP.address + step.biz_step,
-            "disposition": DISPOSITION.address + step.disposition,
+            "bizStep": step.biz_step and BIZ_STEP.address + step.biz_step,
+            "disposition": step.disposition and DISPOSITION.address + step.disposition,
         }.get(kind)
         if told is not None and told > after:
             known.setdefault(told, told)

@@ -10,17 +10,15 @@ from uuid import UUID
 
 import msgspec
 from msgspec import UNSET
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.items.codes import ItemCode
 from loyalty.items.epcis.checking import CheckedEvent
 from loyalty.items.epcis.contexts import Context, read_context
 from loyalty.items.epcis.event_hash import named_by, pre_hash
 from loyalty.items.epcis.moments import parse_moment
+from loyalty.items.epcis.own_items import find_own_items
 from loyalty.items.keys import MasterKeys
-from loyalty.items.lookup import read_code
-from loyalty.items.tables import product_table
 from loyalty.kit.db import to_json
 
 Outcome = Literal["stored", "same", "other"]
@@ -246,23 +244,15 @@ def _values(checked: CheckedEvent) -> Iterator[tuple[str, str, str]]:
 async def _own_items(
     connection: AsyncConnection, events: list[NewEvent], *, programme_id: UUID, item_keys: MasterKeys
 ) -> dict[str, list[Any]] | None:
-    """The brand's own items that events name. Only products of the brand's are looked at: deriving keys is not free."""
+    """The brand's own items that events name, as columns."""
     named = [
-        (event.key, epc.gtin, epc.serial)
+        (event.key, (epc.gtin, epc.serial))
         for event in events
         for path, epc in event.checked.names.items()
         if epc.gtin is not None and epc.serial is not None and path.startswith(tuple(_ROLES))
     ]
-    gtins = {gtin for _, gtin, _ in named}
-    query = select(product_table.c.gtin).where(
-        product_table.c.gtin.in_(gtins), product_table.c.programme_id == programme_id
-    )
-    ours = {row.gtin for row in await connection.execute(query)} if gtins else set()
-    found = {
-        (code.gtin, code.kid, code.index, key)
-        for key, gtin, serial in named
-        if gtin in ours and isinstance(code := read_code(item_keys, gtin=gtin, serial=serial), ItemCode)
-    }
+    codes = await find_own_items(connection, item_keys, {item for _, item in named}, programme_id=programme_id)
+    found = {(code.gtin, code.kid, code.index, key) for key, item in named if (code := codes.get(item)) is not None}
     if not found:
         return None
     products, kids, indexes, keys = zip(*sorted(found), strict=True)
