@@ -1,4 +1,7 @@
-"""What a shopper sees of an item's way: made, packed, shipped, received, sold, first scanned."""
+"""What a shopper sees of an item's way: made, packed, shipped, received, sold, first scanned.
+
+It is told from the brand's own records, and from captured EPCIS events as far as the brand shows them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty.items.epcis.publishing import captured_steps
 from loyalty.items.events import EventKind, events_of
 from loyalty.items.products import LocalText
 from loyalty.items.tables import item_table
@@ -37,6 +41,10 @@ async def read_timeline(
         TimelineStep(kind=event.kind, at=event.at, places=event.places)
         for event in await events_of(connection, gtin=gtin, kid=kid, index=index)
         if event.public and event.at <= moment
+    ]
+    steps += [
+        TimelineStep(kind=step.kind, at=step.at, places=step.places)
+        for step in await captured_steps(connection, gtin=gtin, kid=kid, index=index, now=moment)
     ]
     item = item_table.c
     query = select(item.first_scanned_at, item.first_city).where(
