@@ -13,9 +13,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Self
+from typing import IO, Annotated, ClassVar, Final, Self
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -110,21 +110,14 @@ class SigningKeys(SealKeys):
         """
         if not path.exists():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            key = Ed25519PrivateKey.generate()
             with contextlib.suppress(FileExistsError), write_new(path, mode=0o600) as file:
-                file.write(_content(key, [key.public_key()]))
+                file.write(_written(_with_new_key([])))
         return cls.read(path)
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read the key file. Raises SealKeyError where there is none or it is not one."""
-        try:
-            content = msgspec.json.decode(path.read_bytes(), type=_File)
-        except FileNotFoundError as error:
-            raise SealKeyError(f"there is no file of seal keys at {path}", field=path.name) from error
-        except msgspec.MsgspecError as error:
-            message = f"{path} is not a file of seal keys ({error}); restore it from a backup"
-            raise SealKeyError(message, field=path.name) from error
+        content = _read(path)
         private = Ed25519PrivateKey.from_private_bytes(content.private)
         public = [Ed25519PublicKey.from_public_bytes(key) for key in content.public]
         if private.public_key() != public[-1]:
@@ -136,27 +129,22 @@ class SigningKeys(SealKeys):
     def rotate(cls, path: Path) -> Self:
         """Put a new key in place of the one that signs, whose private half is gone then; its public half stays known.
 
-        Raises SealKeyError where there is no key file or another rotation is under way.
+        Raises SealKeyError where there is no key file or another change of it is under way.
         """
-        successor = path.with_suffix(".new")
-        try:
-            # The successor is the lock: what is read now cannot be replaced by another, so no key is lost.
-            descriptor = os.open(successor, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError as error:
-            message = f"another rotation is under way; if none is, it was cut short: remove {successor}"
-            raise SealKeyError(message, field=path.name) from error
-        except FileNotFoundError as error:
-            raise SealKeyError(f"there is no folder {path.parent}", field=path.name) from error
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                key = Ed25519PrivateKey.generate()
-                file.write(_content(key, [*cls.read(path).public.values(), key.public_key()]))
-                file.flush()
-                os.fsync(file.fileno())
-            successor.replace(path)
-        except BaseException:
-            successor.unlink(missing_ok=True)
-            raise
+        with _replacing(path) as file:
+            file.write(_written(_with_new_key(_read(path).public)))
+        return cls.read(path)
+
+    @classmethod
+    def learn(cls, path: Path, keys: SealKeys) -> Self:
+        """Put public keys that signed before, and were lost with an earlier key file, before those in it.
+
+        Raises SealKeyError as `rotate` does.
+        """
+        with _replacing(path) as file:
+            own = _read(path)
+            earlier = [raw for raw in (key.public_bytes_raw() for key in keys.public.values()) if raw not in own.public]
+            file.write(_written(_File(private=own.private, public=[*earlier, *own.public])))
         return cls.read(path)
 
     def sign(self, statement: bytes) -> bytes:
@@ -164,6 +152,41 @@ class SigningKeys(SealKeys):
         return self._private.sign(statement)
 
 
-def _content(private: Ed25519PrivateKey, public: Sequence[Ed25519PublicKey]) -> bytes:
-    content = _File(private=private.private_bytes_raw(), public=[key.public_bytes_raw() for key in public])
+def _read(path: Path) -> _File:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_File)
+    except FileNotFoundError as error:
+        raise SealKeyError(f"there is no file of seal keys at {path}", field=path.name) from error
+    except msgspec.MsgspecError as error:
+        message = f"{path} is not a file of seal keys ({error}); restore it from a backup"
+        raise SealKeyError(message, field=path.name) from error
+
+
+def _with_new_key(earlier: Sequence[bytes]) -> _File:
+    key = Ed25519PrivateKey.generate()
+    return _File(private=key.private_bytes_raw(), public=[*earlier, key.public_key().public_bytes_raw()])
+
+
+def _written(content: _File) -> bytes:
     return msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Write the successor of the key file. It is the lock as well: what is read meanwhile nobody else can replace."""
+    successor = path.with_suffix(".new")
+    try:
+        descriptor = os.open(successor, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        message = f"another change of the keys is under way; if none is, it was cut short: remove {successor}"
+        raise SealKeyError(message, field=path.name) from error
+    except FileNotFoundError as error:
+        raise SealKeyError(f"there is no folder {path.parent}", field=path.name) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        successor.replace(path)
+    finally:
+        successor.unlink(missing_ok=True)

@@ -63,6 +63,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """TALLYSTAR_EPCIS_CAPTURE_BYTES: the most bytes of one document that is captured."""
     workers: int = 1
     """TALLYSTAR_WORKERS: web processes; they hold no state, so use as many as there are cores."""
+    seals_folder: Path | None = None
+    """TALLYSTAR_SEALS: the folder, or mounted bucket, of the ledger's seals. Default: `seals` in `home`."""
+    seal_minutes: int = 60
+    """TALLYSTAR_SEAL_MINUTES: how often the ledger is sealed."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -79,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if not public_url.startswith(("http://", "https://")):
             message = f"{public_url!r} does not start with http:// or https://"
             raise InvalidInputError(message, field="TALLYSTAR_PUBLIC_URL")
+        seals = env.get("TALLYSTAR_SEALS", "").strip()
         return cls(
             home=Path(env.get("TALLYSTAR_HOME", "").strip() or ".tallystar").expanduser().absolute(),
             database_url=database_url,
@@ -94,12 +99,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             epcis_capture_events=_number(env, "TALLYSTAR_EPCIS_CAPTURE_EVENTS", 20_000, low=1, high=1_000_000),
             epcis_capture_bytes=_number(env, "TALLYSTAR_EPCIS_CAPTURE_BYTES", 100_000_000, low=1000, high=10**10),
             workers=_number(env, "TALLYSTAR_WORKERS", 1, low=1, high=64),
+            seals_folder=Path(seals).expanduser().absolute() if seals else None,
+            seal_minutes=_number(env, "TALLYSTAR_SEAL_MINUTES", 60, low=5, high=1440),
         )
 
     @property
     def keys(self) -> Path:
         """The folder of the key files. Back it up apart from the database: each is useless without the other."""
         return self.home / "keys"
+
+    @property
+    def seals(self) -> Path:
+        """The folder of the ledger's seals. It is evidence only where whoever owns the database cannot change it."""
+        return self.seals_folder or self.home / "seals"
 
     def session_secret(self) -> bytes:
         """The 32 bytes that sign sessions and member QR codes; made at first use, readable by the owner alone."""

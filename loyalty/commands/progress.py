@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from types import TracebackType
 from typing import Final, Self
 
@@ -48,13 +49,19 @@ class Counter:
         if self._bar is not None:
             self._bar.stop()
 
-    def show(self, count: int, done: int | None = None) -> None:
-        """Say that there are `count` by now, and that `done` of the total is behind us."""
+    def show(self, count: int, done: int | None = None, *, beside: str = "") -> None:
+        """Say that there are `count` by now, and that `done` of the total is behind us; `beside` is said with it."""
         now = time.monotonic()
-        text = f"{count:,} {self._noun}, {count / max(now - self._started_at, 0.001):,.0f} a second"
+        elapsed = max(now - self._started_at, 0.001)
+        text = f"{count:,} {self._noun}{beside}, {count / elapsed:,.0f} a second"
         if self._bar is not None:
             self._bar.update(self._task, description=text, completed=done)
         elif now - self._said_at >= PLAIN_SECONDS:
-            share = f" ({100 * done // self._total} %)" if self._total and done is not None else ""
-            self._console.print(f"{text}{share}", highlight=False)
+            self._console.print(f"{text}{self._share(done, elapsed)}", highlight=False)
             self._said_at = now
+
+    def _share(self, done: int | None, elapsed: float) -> str:
+        if not self._total or not done:
+            return ""
+        left = timedelta(seconds=round(elapsed * max(self._total - done, 0) / done))
+        return f" ({min(100 * done // self._total, 100)} %, {left} left)"

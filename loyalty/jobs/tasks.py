@@ -20,11 +20,13 @@ from ledger.sweep import Swept, sweep
 from loyalty.items.epcis.capturing import CAPTURE_TASK, unfinished_captures, work_on_capture
 from loyalty.items.keys import MasterKeys
 from loyalty.jobs.housekeeping import forget_what_is_over
+from loyalty.jobs.sealing import seal_when_due
 from loyalty.kit.clock import utc_now
 from loyalty.kit.crypto import Keyring
 from loyalty.kit.db import transaction
 from loyalty.kit.programme import list_programmes
 from loyalty.members.resealing import reseal
+from loyalty.settings import Settings
 from redemption.stale import sweep_all
 from tiers.review import review_all
 
@@ -41,6 +43,7 @@ class Parts:
     engine: AsyncEngine
     keyring: Keyring
     item_keys: MasterKeys
+    settings: Settings
 
 
 def _parts(context: JobContext) -> Parts:
@@ -101,6 +104,18 @@ async def keep_house(context: JobContext, timestamp: int) -> None:  # noqa: ARG0
                 return
 
 
+async def seal_ledger(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Each five minutes: seal the ledger, if it is time to; what does not fit outside is an error in the log."""
+    parts = _parts(context)
+    published = await seal_when_due(parts.engine, parts.settings, now=utc_now())
+    if published is None:
+        return
+    for problem in published.problems:
+        logger.error("a seal does not fit: %s", problem)
+    if published.seal is not None:
+        logger.info("seal %d holds the heads of %d accounts", published.seal.number, published.seal.leaves)
+
+
 async def capture_epcis(context: JobContext, capture_id: str) -> None:
     """Once for each document: check its events and keep them."""
     parts = _parts(context)
@@ -119,6 +134,7 @@ SCHEDULE: Final = (
     (settle, "* * * * *"),
     (close_ledger, "*/2 * * * *"),
     (close_ledger_thoroughly, "29 3 * * *"),
+    (seal_ledger, "*/5 * * * *"),
     (review_tiers, "17 * * * *"),
     (keep_house, "43 * * * *"),
     (resume_captures, "* * * * *"),

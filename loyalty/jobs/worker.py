@@ -32,7 +32,7 @@ async def work(settings: Settings, *, wait: bool = True) -> None:
     item_keys = MasterKeys.load_or_create(settings.keys / ITEM_KEYS_FILE)
     # Two connections a job: a capture tells how far it is beside the transaction that it works in.
     async with open_engine(settings, pool_size=2 * CONCURRENCY) as engine:
-        parts = Parts(engine=engine, keyring=open_keyring(settings), item_keys=item_keys)
+        parts = Parts(engine=engine, keyring=open_keyring(settings), item_keys=item_keys, settings=settings)
         await work_on(engine, parts, wait=wait)
 
 

@@ -17,6 +17,7 @@ from loyalty.jobs.worker import job_app, work_on
 from loyalty.kit.clock import utc_now
 from loyalty.kit.crypto import Keyring
 from loyalty.kit.db import transaction
+from loyalty.settings import Settings
 
 
 async def test_jobs_that_are_due_are_worked_off_and_forgotten(committed_engine: AsyncEngine, tmp_path: Path) -> None:
@@ -40,8 +41,13 @@ async def test_jobs_that_are_due_are_worked_off_and_forgotten(committed_engine: 
         engine=committed_engine,
         keyring=Keyring.open(tmp_path / "k.json"),
         item_keys=MasterKeys.load_or_create(tmp_path / "i.json"),
+        settings=Settings(home=tmp_path),
     )
     await work_on(committed_engine, parts, wait=False)
+    async with job_app(url).open_async() as app:
+        await app.configure_task("seal_ledger").defer_async(timestamp=0)
+    await work_on(committed_engine, parts, wait=False)
+    assert {path.suffix for path in (tmp_path / "seals").iterdir()} == {".json", ".heads", ".pem"}
     async with transaction(committed_engine) as connection:
         entries = await history(connection, member_ids=[member])
         left = await connection.scalar(text("SELECT count(*) FROM procrastinate_jobs WHERE status <> 'todo'"))

@@ -19,7 +19,7 @@ def test_where_nobody_looks_a_plain_line_is_said_every_few_seconds(
         counter.show(2_000, 600)
         counter.show(2_001, 601)
     printed = capsys.readouterr()
-    assert printed.err == "2,000 rows, 400 a second (60 %)\n"
+    assert printed.err == "2,000 rows, 400 a second (60 %, 0:00:03 left)\n"
     assert printed.out == ""
 
 
