@@ -35,6 +35,7 @@ DOORS = {
     "move_all",
     "move_back",
     "posting_horizon",
+    "post_batch",
     "reinstate",
     "reverse",
     "roll_up_anew",
