@@ -158,9 +158,9 @@ class _Reader:
         """The lines in batches, until some are wrong."""
         read = self._read(lines)
         while not self._errors and (batch := list(islice(read, _BATCH))):
-            ours = self._keys.verify_many(self._gtin, [line.serial for line in batch])
-            for line, index in zip(batch, ours.tolist(), strict=True):
-                if index >= 0:
+            ours, _ = self._keys.verify_many(self._gtin, [line.serial for line in batch])
+            for line, kid in zip(batch, ours.tolist(), strict=True):
+                if kid >= 0:
                     self._refuse(line.number, "is a code that one of your own keys made")
             if not self._errors:
                 yield batch

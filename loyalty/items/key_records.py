@@ -36,7 +36,7 @@ async def read_key_records(connection: AsyncConnection, *, programme_id: UUID) -
     key = code_key_table.c
     query = select(key.kid, key.state, key.compromised_at, key.note).where(key.programme_id == programme_id)
     rows = (await connection.execute(query.order_by(key.kid))).mappings()
-    return {row["kid"]: msgspec.convert(dict(row), KeyRecord) for row in rows}
+    return {row["kid"]: KeyRecord(**{name: row[name] for name in KeyRecord.__struct_fields__}) for row in rows}
 
 
 async def refuse_compromised(connection: AsyncConnection, *, programme_id: UUID, kid: int) -> None:

@@ -107,13 +107,16 @@ class MasterKeys:
         kid = serial_kid(serial)
         return None if kid not in self.masters else self.for_product(gtin, kid).verify(serial)
 
-    def verify_many(self, gtin: str, serials: Sequence[str]) -> NDArray[np.int64]:
-        """The indexes of many serials of a product (14 digits), in any case; -1 for each that no key of ours made."""
-        indexes = np.full(len(serials), -1, dtype=np.int64)
+    def verify_many(self, gtin: str, serials: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The key ids and the indexes of many serials of a product (14 digits), in any case; -1 in both where no key
+        of ours made one.
+        """
+        kids, indexes = (np.full(len(serials), -1, dtype=np.int64) for _ in range(2))
         for kid in self.kids:
             found = self.for_product(gtin, kid).verify_many(serials)
+            kids[found >= 0] = kid
             indexes = np.maximum(indexes, found)
-        return indexes
+        return kids, indexes
 
     def with_new_key(self) -> MasterKeys:
         """These masters and new ones under the next key id. Raises ConflictError when all 31 key ids are taken."""

@@ -1,4 +1,4 @@
-"""What is encrypted opens with age itself (through pyrage, which is age's Rust implementation) and with nothing else."""
+"""What is encrypted opens with age (by pyrage, which is age's Rust implementation) and with nothing else."""
 
 from __future__ import annotations
 
