@@ -18,7 +18,8 @@ _ANY: Final = "*"
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """A link as it is offered for one thing: its target whole, its title in the words of whoever asks.
 
-    `own` are pages of this server, offered where the brand has nothing; `bounded` is a link that ends some day.
+    `own` are pages of this server, offered where the brand has nothing; `bounded` is a link that ends some day. A query
+    is passed on, save to interfaces that refuse parameters they do not know.
     """
 
     link_type: str
@@ -30,6 +31,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     is_default: bool = False
     bounded: bool = False
     own: bool = False
+    passes_query: bool = True
 
 
 class Wishes(msgspec.Struct, frozen=True, kw_only=True):

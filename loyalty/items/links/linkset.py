@@ -62,4 +62,6 @@ def _target(offer: Offer) -> dict[str, Any]:
         target["hreflang"] = list(offer.languages)
     if offer.contexts:
         target["context"] = list(offer.contexts)
+    if not offer.passes_query:
+        target["fwqs"] = False  # "forward query string", of GS1's schema of a linkset
     return target

@@ -126,10 +126,14 @@ def _every_offer(resolution: Resolution) -> list[Offer]:
 def _leading_answer(request: Request[Any, Any, Any], asked: Asked, offers: Sequence[Offer]) -> Response[Any]:
     """A redirect where the request leads to one place; where it leads to several, what there is to choose from."""
     if len(offers) == 1:
-        location = pass_query(offers[0].target, asked.query)
+        location = _passed(offers[0], asked.query)
         return Response(b"", status_code=_REDIRECT, headers={"Location": location}, media_type="text/plain")
     document = linksets.choices(asked.resolution, offers, base_url=asked.base_url, description=asked.description)
     return _linkset_answer(request, asked, document, offers, status=_CHOICES)
+
+
+def _passed(offer: Offer, query: str) -> str:
+    return pass_query(offer.target, query) if offer.passes_query else offer.target
 
 
 def _linkset_answer(
@@ -153,7 +157,7 @@ def _linkset_answer(
             here=f"{asked.resolution.link.path}?{asked.query}",
             product=asked.resolution.product,
             thing=asked.resolution.link,
-            offers=[(offer, pass_query(offer.target, asked.query)) for offer in offers],
+            offers=[(offer, _passed(offer, asked.query)) for offer in offers],
             default=asked.resolution.default,
             choosing=status == _CHOICES,
             linked_data=Markup(data),  # noqa: S704  (JSON, its angle brackets and ampersands escaped above)

@@ -54,7 +54,9 @@ def own_pages(base_url: str, t: Translator, *, epcis: bool) -> OwnPages:
             name = quote(base_url + thing.path, safe="")
             title = t("links.own.events")
             events = f"{base_url}/epcis/epcs/{name}/events"
-            offers.append(Offer(link_type="epcis", target=events, title=title, media_type=_JSON, own=True))
+            offers.append(
+                Offer(link_type="epcis", target=events, title=title, media_type=_JSON, own=True, passes_query=False)
+            )
         return offers
 
     def _product_pages(product: Product) -> list[Offer]:

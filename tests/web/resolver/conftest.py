@@ -31,6 +31,7 @@ SERIAL = "10Y7DJPF72MHRCYR"
 class Shop:
     """The brand, seen from outside: ask with headers, never followed."""
 
+    app: Litestar
     client: httpx.AsyncClient
     engine: AsyncEngine
     programme: Programme
@@ -96,6 +97,6 @@ async def resolver_app(tmp_path_factory: pytest.TempPathFactory, engine: AsyncEn
 async def shop(resolver_app: Litestar, engine: AsyncEngine) -> AsyncIterator[Shop]:
     transport = httpx.ASGITransport(cast("Any", resolver_app), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
-        made = Shop(client=client, engine=engine, programme=resolver_app.state["test_programme"])
+        made = Shop(app=resolver_app, client=client, engine=engine, programme=resolver_app.state["test_programme"])
         await made.product()
         yield made
