@@ -15,7 +15,7 @@ import msgspec
 CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.1/epcis-context.jsonld"
 PREFIXES = {"example": "http://ns.example.com/epcis/"}
 
-SHIPPED = {
+SHIPPED: dict[str, Any] = {
     "eventID": "ni:///sha-256;df7bb3c352fef055578554f09f5e2aa41782150ced7bd0b8af24dd3ccb30ba69?ver=CBV2.0",
     "type": "ObjectEvent",
     "action": "OBSERVE",
@@ -27,7 +27,7 @@ SHIPPED = {
     "readPoint": {"id": "urn:epc:id:sgln:0614141.07346.1234"},
     "bizTransactionList": [{"type": "po", "bizTransaction": "http://transaction.acme.com/po/12345678"}],
 }
-RECEIVED = {
+RECEIVED: dict[str, Any] = {
     "type": "ObjectEvent",
     "action": "OBSERVE",
     "bizStep": "receiving",
@@ -43,13 +43,13 @@ RECEIVED = {
     ],
     "example:myField": "Example of a vendor/user extension",
 }
-RECEIVED_BY_LINK = RECEIVED | {
+RECEIVED_BY_LINK: dict[str, Any] = RECEIVED | {
     "epcList": ["https://example.com/01/10614141073464/21/2018?11=050401"],
     "readPoint": {"id": "https://id.gs1.org/414/0012345111112/254/400"},
     "bizLocation": {"id": "https://id.gs1.org/414/0012345111112"},
 }
 """The same event, its names as Digital Links."""
-COMMISSIONED = {
+COMMISSIONED: dict[str, Any] = {
     "type": "ObjectEvent",
     "action": "ADD",
     "bizStep": "commissioning",
@@ -70,7 +70,7 @@ COMMISSIONED = {
         "example:nested": {"example:list": ["1", 2, True, {"example:deep": None}]},
     },
 }
-PACKED = {
+PACKED: dict[str, Any] = {
     "type": "AggregationEvent",
     "action": "ADD",
     "bizStep": "packing",
@@ -87,7 +87,7 @@ PACKED = {
     "bizLocation": {"id": "urn:epc:id:sgln:0614141.00888.0"},
     "example:myField": "Example of a vendor/user extension",
 }
-UNPACKED_WHOLE = {
+UNPACKED_WHOLE: dict[str, Any] = {
     "type": "AggregationEvent",
     "action": "DELETE",
     "bizStep": "unpacking",
@@ -95,7 +95,7 @@ UNPACKED_WHOLE = {
     "eventTimeZoneOffset": "+02:00",
     "parentID": "https://example.com/00/106141412345678908",
 }
-TRANSFORMED = {
+TRANSFORMED: dict[str, Any] = {
     "type": "TransformationEvent",
     "bizStep": "commissioning",
     "disposition": "in_progress",
@@ -113,7 +113,7 @@ TRANSFORMED = {
     "ilmd": {"example:bestBeforeDate": "2014-12-10", "example:batch": "XYZ"},
     "example:myField": "Example of a vendor/user extension",
 }
-TRANSACTED = {
+TRANSACTED: dict[str, Any] = {
     "type": "TransactionEvent",
     "action": "ADD",
     "bizStep": "shipping",
@@ -132,7 +132,7 @@ TRANSACTED = {
         {"type": "location", "destination": "urn:epc:id:sgln:0614141.00777.0"},
     ],
 }
-ASSOCIATED = {
+ASSOCIATED: dict[str, Any] = {
     "type": "AssociationEvent",
     "action": "ADD",
     "bizStep": "assembling",
@@ -143,7 +143,7 @@ ASSOCIATED = {
     "childQuantityList": [{"epcClass": "urn:epc:idpat:sgtin:4012345.098765.*", "quantity": 10}],
     "readPoint": {"id": "urn:epc:id:sgln:4012345.00001.0"},
 }
-SENSED = {
+SENSED: dict[str, Any] = {
     "type": "ObjectEvent",
     "action": "OBSERVE",
     "bizStep": "sensor_reporting",
@@ -205,7 +205,7 @@ SENSED = {
         {"sensorReport": [{"type": "https://gs1.org/voc/Mass", "value": 1, "uom": "KGM"}]},
     ],
 }
-SENSED_PLACE = {
+SENSED_PLACE: dict[str, Any] = {
     "type": "ObjectEvent",
     "action": "OBSERVE",
     "bizStep": "sensor_reporting",
@@ -214,7 +214,7 @@ SENSED_PLACE = {
     "readPoint": {"id": "urn:epc:id:sgln:4012345.00001.0"},
     "sensorElementList": [{"sensorReport": [{"type": "RelativeHumidity", "value": 12.1, "uom": "P1"}]}],
 }
-DISPOSED = {
+DISPOSED: dict[str, Any] = {
     "type": "ObjectEvent",
     "action": "OBSERVE",
     "bizStep": "https://ref.gs1.org/cbv/BizStep-inspecting",
@@ -225,7 +225,7 @@ DISPOSED = {
     "eventTimeZoneOffset": "+00:00",
     "epcList": ["urn:epc:id:sscc:4001356.5900000817"],
 }
-WRONG = SHIPPED | {
+WRONG: dict[str, Any] = SHIPPED | {
     "errorDeclaration": {
         "declarationTime": "2005-04-07T12:00:00Z",
         "reason": "incorrect_data",
