@@ -82,6 +82,17 @@ class CohortFlow(msgspec.Struct, frozen=True, kw_only=True):
         return self.granted - self.used - self.expired + self.moved
 
 
+class DailyMove(msgspec.Struct, frozen=True, kw_only=True):
+    """What the entries that were recorded on one local day and are alike moved together."""
+
+    day: date
+    kind: str
+    debit: str
+    credit: str
+    amount: int
+    entries: int
+
+
 _SINCE: Final = text("SELECT complete_until FROM ledger.closing ORDER BY number DESC LIMIT 1")
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -130,7 +141,10 @@ _PAST: Final = """
 """
 """Whole days from the roll-up, what is not closed yet, and of the moment's own day what is closed."""
 
-_BY_ACCOUNT: Final = ("dated_entry", "p.unit, p.effective_day, p.debit, p.credit, p.amount, p.opened")
+_BY_ACCOUNT: Final = (
+    "dated_entry",
+    "p.unit, p.recorded_day, p.effective_day, p.kind, p.debit, p.credit, p.amount, p.entries, p.opened",
+)
 _BY_LOT: Final = ("part", "p.unit, p.effective_day, p.cohort_month, p.expiry_month, p.debit, p.credit, p.amount")
 """What entries are read through, and what is read of them; looking their lots up is spared where nobody asks."""
 
@@ -174,6 +188,12 @@ _COHORTS: Final = """
         -({issued}) - ({adjusted}) AS granted, ({redeemed}) + ({debt}) + ({forgiven}) AS used,
         {expired} AS expired, -({transfer}) AS moved
     FROM flows GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+_DAILY: Final = """
+    SELECT recorded_day AS day, kind, debit, credit, sum(amount)::bigint AS amount, sum(entries)::bigint AS entries
+    FROM flows WHERE recorded_day BETWEEN :first AND :last
+    GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
 
 _CLASSES: Final = (
@@ -282,3 +302,13 @@ async def cohort_flows(
         connection, _COHORTS, by=_BY_LOT, programme_id=programme_id, unit=unit, moment=moment, known=known
     )
     return [CohortFlow(**row._mapping) for row in rows]  # noqa: SLF001  (SQLAlchemy's API)
+
+
+async def daily_moves(
+    connection: AsyncConnection, *, programme_id: UUID, unit: str = "points", first: date, last: date
+) -> list[DailyMove]:
+    """What was recorded from one local day to another, both included, by day and by what it was."""
+    rows = await _sum(
+        connection, _DAILY, programme_id=programme_id, unit=unit, moment=None, known="then", first=first, last=last
+    )
+    return [DailyMove(**row._mapping) for row in rows]  # noqa: SLF001  (SQLAlchemy's API)

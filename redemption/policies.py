@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -98,6 +99,17 @@ async def list_policies(connection: AsyncConnection, *, programme_id: UUID) -> l
         .order_by(columns.currency, columns.version.desc())
     )
     return [_policy(row) for row in await connection.execute(query)]
+
+
+async def policies_over_time(
+    connection: AsyncConnection, *, programme_id: UUID
+) -> list[tuple[datetime, RedemptionPolicy]]:
+    """Every policy that there ever was with the moment from which it was in force, by currency, oldest first."""
+    columns = redemption_policy_table.c
+    query = (
+        select(redemption_policy_table).filter_by(programme_id=programme_id).order_by(columns.currency, columns.version)
+    )
+    return [(row.published_at, _policy(row)) for row in await connection.execute(query)]
 
 
 def _policy(row: Row[Any]) -> RedemptionPolicy:

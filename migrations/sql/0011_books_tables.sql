@@ -87,3 +87,15 @@ CREATE INDEX checkpoint_late_idx ON ledger.checkpoint (member_id, unit, seq, aft
 -- late: several spans a stretch keep one late entry from making it look as wide as a year.
 CREATE INDEX entry_recorded_at_effective_at_idx ON ledger.entry
     USING brin (recorded_at, effective_at timestamptz_minmax_multi_ops) WITH (pages_per_range = 64, autosummarize = on);
+
+-- How a programme's points are accounted for, by version; none is ever changed.
+CREATE TABLE accounting_policy (
+    programme_id uuid NOT NULL,
+    unit text NOT NULL,
+    version integer NOT NULL,
+    policy jsonb NOT NULL,
+    published_at timestamptz NOT NULL DEFAULT now(),
+    published_by text NOT NULL,
+    CONSTRAINT accounting_policy_pkey PRIMARY KEY (programme_id, unit, version),
+    CONSTRAINT accounting_policy_version_check CHECK (version > 0)
+);

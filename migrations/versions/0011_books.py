@@ -39,6 +39,7 @@ def downgrade() -> None:
         op.execute(f"DROP FUNCTION ledger.{function}")
     for view in ("lot_change", "part", "dated_entry", "zone"):
         op.execute(f"DROP VIEW ledger.{view}")
+    op.execute("DROP TABLE accounting_policy")
     op.execute("DROP INDEX ledger.entry_recorded_at_effective_at_idx")
     for table in ("checkpoint", "flow", "book", "closed_head", "closing"):
         op.execute(f"DROP TABLE ledger.{table}")
