@@ -28,6 +28,7 @@ from ledger.seals import (
     newest_seal,
     read_statement,
     seals,
+    take_turn,
 )
 from loyalty.kit.db import transaction
 from loyalty.kit.files import write_new
@@ -159,6 +160,7 @@ async def publish(engine: AsyncEngine, *, keys: SigningKeys, folder: SealFolder)
     """
     folder.path.mkdir(parents=True, exist_ok=True)
     async with transaction(engine) as connection:
+        await take_turn(connection)
         before = await newest_seal(connection)
         known = 0 if before is None else before.number
         if folder.newest() > known:
@@ -169,6 +171,7 @@ async def publish(engine: AsyncEngine, *, keys: SigningKeys, folder: SealFolder)
             raise SealError(message, field="TALLYSTAR_SEALS")
         seal = await make_seal(connection, keys)
     async with transaction(engine) as connection:
+        await take_turn(connection)
         written = folder.write_keys(keys)
         written += await _write_missing(connection, keys, folder)
         problems = await _compare_newest(connection, folder)

@@ -175,13 +175,18 @@ async def leaves(connection: AsyncConnection, *, first_closing: int, last_closin
         yield [leaf(*row) for row in rows]
 
 
+async def take_turn(connection: AsyncConnection) -> None:
+    """Wait until no other process makes or publishes seals, and keep others from it until the transaction ends."""
+    await connection.execute(_ALONE)
+
+
 async def make_seal(connection: AsyncConnection, keys: SigningKeys) -> Seal | None:
     """Seal the closings that are not sealed yet; None where there are none.
 
     One transaction, of the caller's. Raises SealError where the newest seal was not signed by a key of ours: nothing
     is added to a chain that is broken.
     """
-    await connection.execute(_ALONE)
+    await take_turn(connection)
     before = await newest_seal(connection)
     if before is not None:
         check_signature(before, keys)
