@@ -117,6 +117,8 @@ _RETRY_STATES: Final = ("40001", "40P01")
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _MISSING: Final = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
 _FAULTS: Final = (DBAPIError, psycopg.Error)
+_FOR_PROGRAMS: Final = ("v1", "epcis")
+"""The first segments of paths that only programs ask."""
 
 
 def problem_of(error: Exception, *, names: Mapping[str, str] | None = None) -> Problem:
@@ -217,8 +219,8 @@ def _database_refusal(error: Exception) -> DomainError | None:
 
 def wants_page(request: Request[Any, Any, Any]) -> bool:
     """Whether a person asked with a browser, rather than a program with the API."""
-    path = request.scope["path"]
-    return not path.startswith("/v1/") and path != "/v1" and "text/html" in request.headers.get("accept", "")
+    first = request.scope["path"].split("/", 2)[1]
+    return first not in _FOR_PROGRAMS and "text/html" in request.headers.get("accept", "")
 
 
 def handle_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

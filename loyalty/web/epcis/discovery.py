@@ -54,4 +54,5 @@ async def options(request: Request[Any, Any, Any], services: NamedDependency[Ser
     return Response(b"", status_code=HTTPStatus.NO_CONTENT, headers=headers)
 
 
-HANDLERS: Final = [top_level, options]
+HANDLERS: Final = [options, top_level]
+"""In this order: Litestar answers OPTIONS itself for a path of which another handler comes first."""

@@ -41,7 +41,6 @@ def exception_name(kind: str, status: int) -> str:
 
 def handle_epcis_exception(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Answer an exception as EPCIS does; our own members, such as `errors` with their paths, are kept."""
-    request.scope["headers"] = [pair for pair in request.scope["headers"] if pair[0] != b"accept"]  # never a page
     response = handle_exception(request, error)
     problem: dict[str, Any] = msgspec.json.decode(response.content)
     kind = str(problem["type"]).removeprefix("/problems/")
