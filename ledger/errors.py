@@ -157,6 +157,10 @@ _REFUSALS: Final[dict[str, tuple[type[DomainError], str, str | None]]] = {
 }
 
 
+_AWAY: Final = ("08", "53", "57P", "58")
+"""SQLSTATEs of a server that cannot go on: connection lost, disk or memory full, shut down, its files out of order."""
+
+
 def named_refusal(code: str, figures: Mapping[str, Any]) -> DomainError:
     """The error for a code and the figures that belong to it."""
     kind, sentence, field = _REFUSALS[code]
@@ -170,6 +174,11 @@ def refusal(error: psycopg.Error) -> DomainError | None:
         return named_refusal(error.diag.message_primary or "", figures)
     if isinstance(error, psycopg.errors.LockNotAvailable | psycopg.errors.QueryCanceled):
         return UnavailableError("the account is busy; repeat the request with the same key")
+    if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
+        return UnavailableError("two postings stood in each other's way; repeat the request with the same key")
+    lost = error.sqlstate is None and isinstance(error, psycopg.OperationalError)
+    if lost or (error.sqlstate or "").startswith(_AWAY):
+        return UnavailableError("the database does not answer; repeat the request with the same key")
     return None
 
 
