@@ -56,7 +56,14 @@ SELECT e.member_id, e.unit, e.seq, e.programme_id, e.kind, e.debit, e.credit, e.
 FROM ledger.entry AS e
 JOIN ledger.zone AS z ON z.programme_id = e.programme_id AND z.unit = e.unit
 LEFT JOIN LATERAL unnest(e.lots, e.amounts) WITH ORDINALITY AS taken (lot, amount, position) ON true
-LEFT JOIN ledger.entry AS o ON o.member_id = e.member_id AND o.unit = e.unit AND o.seq = taken.lot;
+-- The lot's own entry is looked up by its whole key. Without the fence the planner, who expects a few entries of each
+-- account, reads all of them and filters: quadratic for a member who has many.
+LEFT JOIN LATERAL (
+    SELECT x.effective_at, x.lot_expires_at, x.lot_origin_member, x.lot_origin_seq
+    FROM ledger.entry AS x
+    WHERE x.member_id = e.member_id AND x.unit = e.unit AND x.seq = taken.lot
+    OFFSET 0
+) AS o ON true;
 
 -- What each entry did to what its lots hold: `spendable`, `pending` and `held` points, each with its sign.
 CREATE VIEW ledger.lot_change AS
