@@ -21,8 +21,8 @@ _UUID_BYTES: Final = 16
 _MOST: Final = 1_000_000
 """What an account's row is believed about its entries while spans are made: a wrong one must not upset the sum."""
 _SPANS: Final = f"""
-    SELECT (array_agg(member_id ORDER BY member_id DESC))[1], sum(entries)::bigint
-    FROM (SELECT member_id, least(greatest(seq, 1), {_MOST}) AS entries,
+    SELECT (array_agg(member_id ORDER BY member_id DESC))[1]
+    FROM (SELECT member_id,
                  sum(least(greatest(seq, 1), {_MOST})) OVER (ORDER BY member_id, unit)::bigint / %(piece)s AS piece
           FROM ledger.account) AS account
     GROUP BY piece ORDER BY piece
@@ -45,11 +45,10 @@ _MOMENTS: Final = frozenset({"expires_at", "available_at", "last_at", "next_due"
 
 
 class Span(msgspec.Struct, frozen=True):
-    """Members from one to another, both included, and about how many entries they have."""
+    """Members from one to another, both included."""
 
     first: UUID
     last: UUID
-    entries: int
 
 
 class AccountRow(NamedTuple):
@@ -91,13 +90,13 @@ async def spans(connection: Driver) -> list[Span]:
     """Every member that there could be, in spans of about `PIECE_ENTRIES` entries by what the accounts' rows say."""
     found = []
     first = 0
-    for last, entries in await rows(connection, _SPANS, {"piece": PIECE_ENTRIES}):
+    for (last,) in await rows(connection, _SPANS, {"piece": PIECE_ENTRIES}):
         end = int.from_bytes(last)
         if end >= first:
-            found.append(Span(UUID(int=first), UUID(int=end), entries))
+            found.append(Span(UUID(int=first), UUID(int=end)))
             first = end + 1
     if first < _MEMBERS:
-        found.append(Span(UUID(int=first), UUID(int=_MEMBERS - 1), 0))
+        found.append(Span(UUID(int=first), UUID(int=_MEMBERS - 1)))
     return found
 
 

@@ -111,7 +111,7 @@ async def prove(
     tree = await _tree(connection, seal, leaf(member_id.bytes, unit, head.seq, head.head))
     return Proof(
         before=before.hex(),
-        entries=[_plain(entry) for entry in entries],
+        entries=[plain(entry) for entry in entries],
         leaf=Place(index=tree.watched or 0, path=[node.hex() for node in tree.path]),
         seal=_signed(seal),
         later_seals=[_signed(one) for one in later],
@@ -157,7 +157,7 @@ def _signed(seal: Seal) -> SignedSeal:
     return SignedSeal(statement=seal.statement.decode(), signature=seal.signature.hex())
 
 
-def _plain(entry: EntryRow) -> dict[str, Any]:
+def plain(entry: EntryRow) -> dict[str, Any]:
     """The columns of an entry as JSON has them: bytes in hexadecimal digits, moments to the microsecond."""
     return {name: _json(kind, value) for value, (name, kind) in zip(entry, FIELDS, strict=False)}
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.audit import rebuild
+from ledger.audit import Evidence, rebuild, verify
 from ledger.closing import close_books_on
 from ledger.record import COLUMNS, EntryRow, chain
 from ledger.seal_audit import check_seals
@@ -331,3 +331,15 @@ async def test_a_seal_under_another_key_is_found_and_nothing_is_added_to_it(book
         with pytest.raises(SealError, match="which is not known here"):
             await make_seal(connection, books.keys)
     assert (found.seal, found.problem) == (3, f"it is signed by the key {thief.current}, which is not known here")
+
+
+async def test_without_a_known_key_every_seal_is_named(books: SealedBooks) -> None:
+    async with books.engine.connect() as connection:
+        found = (await verify(connection, evidence=Evidence(public_keys=None, folder=None))).findings
+    assert {(finding.seal, finding.problem) for finding in found} == {
+        (number, "it is signed, and no key is known here") for number in (1, 2, 3)
+    }
+
+
+async def test_an_empty_folder_is_no_evidence(books: SealedBooks, tmp_path: Path) -> None:
+    assert await outside_findings(books, SealFolder(tmp_path)) == {(None, str(tmp_path))}
