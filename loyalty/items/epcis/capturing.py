@@ -44,6 +44,7 @@ MOST_ERRORS: Final = 100
 PART_EVENTS: Final = 200
 PART_BYTES: Final = 500_000
 _MEMORY_BYTES: Final = 1_000_000
+_CHUNK_BYTES: Final = 65_536
 _STALE: Final = timedelta(minutes=1)
 
 
@@ -148,11 +149,8 @@ async def receive_document(chunks: AsyncIterator[bytes], *, most_events: int, mo
 async def _receive(
     document: ReceivedDocument, chunks: AsyncIterator[bytes], *, most_events: int, most_bytes: int
 ) -> None:
-    reader, size = DocumentReader(), 0
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > most_bytes:
-            raise CaptureLimitError(f"at most {most_bytes} bytes are captured at once", field="$")
+    reader = DocumentReader()
+    async for chunk in _gathered(chunks, most_bytes=most_bytes):
         for event in reader.feed(chunk):
             if document.event_count >= most_events:
                 raise CaptureLimitError(f"at most {most_events} events are captured at once", field=reader.list_path)
@@ -163,6 +161,20 @@ async def _receive(
     head = check_envelope(document.envelope)
     if head.list_path != reader.list_path:
         raise InvalidEventError([Fault(head.list_path, "is required")])
+
+
+async def _gathered(chunks: AsyncIterator[bytes], *, most_bytes: int) -> AsyncIterator[bytes]:
+    """The same bytes in larger chunks: a string that is not at its end yet is looked at again with each."""
+    gathered, size = bytearray(), 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > most_bytes:
+            raise CaptureLimitError(f"at most {most_bytes} bytes are captured at once", field="$")
+        gathered += chunk
+        if len(gathered) >= _CHUNK_BYTES:
+            yield bytes(gathered)
+            gathered.clear()
+    yield bytes(gathered)
 
 
 def _check_json(event: bytes, path: str) -> None:
