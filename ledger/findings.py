@@ -32,3 +32,8 @@ class Verification(msgspec.Struct, kw_only=True):
     def passed(self) -> bool:
         """Whether everything follows from the entries."""
         return not self.findings
+
+
+def gone(first: int, last: int) -> str:
+    """How a removed tail is called."""
+    return f"entry {first} is gone" if first == last else f"entries {first} to {last} are gone"

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from ledger.findings import gone
 from ledger.record import EntryRow, chain
 
 _HOLDINGS: Final = ("member", "pending")
@@ -108,8 +109,8 @@ class AccountReplay:
         if self._closed:
             last = self._closed[0]
             first = self.sequence + 1
-            which = f"entry {first} is" if first == last.sequence else f"entries {first} to {last.sequence} are"
-            self._problem(first, f"{which} gone: closing {last.closing} holds entry {last.sequence}")
+            text = f"{gone(first, last.sequence)}: closing {last.closing} holds entry {last.sequence}"
+            self._problem(first, text)
 
     def _problem(self, sequence: int, text: str) -> None:
         self.problems.append((sequence, text))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.findings import Finding, Verification
+from ledger.findings import Finding, Verification, gone
 from ledger.merkle import Tree
 from ledger.seal_files import Head, SealFileError, SealFolder, read_leaf
 from ledger.seal_keys import SealKeys
@@ -212,7 +212,7 @@ async def _compare_heads(connection: Driver, folder: SealFolder, number: int, se
 def _other_history(head: Head, seal: Seal, last: int) -> Finding:
     held = f"{SealFolder.heads_name(seal.number)} (sealed at {seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC)"
     if last < head.sequence:
-        problem = f"entries {last + 1} to {head.sequence} are gone: {held} holds entry {head.sequence}"
+        problem = f"{gone(last + 1, head.sequence)}: {held} holds entry {head.sequence}"
         return Finding(member_id=head.member_id, unit=head.unit, sequence=last + 1, seal=seal.number, problem=problem)
     problem = f"it, or an entry before it, was changed: {held} holds another hash"
     return Finding(member_id=head.member_id, unit=head.unit, sequence=head.sequence, seal=seal.number, problem=problem)

@@ -106,7 +106,7 @@ def _as_json(finding: Finding) -> dict[str, Any]:
 
 def _report(found: Verification) -> None:
     click.echo(f"{found.entries:,} entries of {found.accounts:,} accounts were replayed.")
-    click.echo(f"{found.seals or 0:,} seals were checked.")
+    click.echo(f"Seals checked: {found.seals or 0:,}.")
     if found.passed:
         click.echo("The books balance: every hash, balance, lot and hold follows from the entries.")
         return
