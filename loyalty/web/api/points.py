@@ -30,6 +30,7 @@ from loyalty.web.api.operations import (
     write_cursor,
 )
 from loyalty.web.api.people import MemberId, posting_member, reading_member, writing_member
+from loyalty.web.api.proofs import get_entry_proof
 from loyalty.web.idempotency import HEADER, answer, ledger_key
 from loyalty.web.requests import utc
 from loyalty.web.security.api_keys import Caller
@@ -119,7 +120,7 @@ async def list_entries(
     cursor: Cursor = None,
 ) -> shapes.Entries:
     """Every entry, newest first, those of members who were merged into this one included."""
-    before = read_cursor(cursor, tuple[datetime, int]) if cursor is not None else None
+    before = read_cursor(cursor, reading.Place) if cursor is not None else None
     async with services.transaction() as connection:
         member = await reading_member(connection, caller, member_id)
         people = await person_ids(connection, member_id=member.id)
@@ -127,7 +128,7 @@ async def list_entries(
     last = found[-1] if len(found) == limit else None
     return shapes.Entries(
         data=[shapes.entry_answer(entry) for entry in found],
-        next_cursor=write_cursor(last.recorded_at, last.sequence) if last else None,
+        next_cursor=write_cursor(*last.place) if last else None,
     )
 
 
@@ -289,6 +290,7 @@ router: Final = Router(
         list_lots,
         list_entries,
         get_balance_as_of,
+        get_entry_proof,
         spend_points,
         confirm_points,
         adjust_points,
