@@ -17,7 +17,9 @@ from schemathesis.python import asgi
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from ledger import posting
+from loyalty.items.exports import create_export
 from loyalty.items.keys import FILE_NAME, MasterKeys
+from loyalty.items.printers import save_printer
 from loyalty.items.ranges import mint_range
 from loyalty.kit.clock import utc_now
 from loyalty.kit.db import create_engine, transaction
@@ -38,6 +40,9 @@ PATTERNS = {
     "hold_id": re.compile("hld_[0-9A-Za-z]{26}"),
     "redemption_id": re.compile("rdm_[0-9A-Za-z]{26}"),
     "range_id": re.compile("rng_[0-9A-Za-z]{26}"),
+    "export_id": re.compile("exp_[0-9A-Za-z]{26}"),
+    "printer_id": re.compile("prn_[0-9A-Za-z]{26}"),
+    "lot": re.compile(".{1,200}"),
     "gtin": re.compile("[0-9]{8,14}"),
     "ladder": re.compile("[a-z0-9][a-z0-9-]{0,39}"),
 }
@@ -55,7 +60,11 @@ async def _populate(settings: Settings) -> dict[str, str]:
         product = await make_product(connection, brand)
         keys = MasterKeys.load_or_create(settings.keys / FILE_NAME)
         minted = await mint_range(
-            connection, keys, programme_id=brand.id, gtin=product.gtin, count=100, print_order="PO-1"
+            connection, keys, programme_id=brand.id, gtin=product.gtin, count=100, print_order="PO-1", lot="L1"
+        )
+        printer = await save_printer(connection, programme_id=brand.id, name="Golden Press")
+        export = await create_export(
+            connection, programme_id=brand.id, range_id=minted.id, base_url="https://t.example", printer_id=printer.id
         )
         member, spare = [
             (
@@ -95,6 +104,9 @@ async def _populate(settings: Settings) -> dict[str, str]:
         "hold_id": public_id("hld", held.hold_id),
         "redemption_id": public_id("rdm", redemption.id),
         "range_id": minted.public_id,
+        "export_id": export.public_id,
+        "printer_id": printer.public_id,
+        "lot": "L1",
     }
 
 
