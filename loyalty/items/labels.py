@@ -7,7 +7,8 @@ mask, and searching for the prettiest is most of the work. Symbols keep the quie
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Annotated, Final
 
@@ -17,6 +18,7 @@ import qrcode
 from numpy.typing import NDArray
 from PIL import Image
 from qrcode.constants import ERROR_CORRECT_M
+from reportlab.lib.colors import HexColor
 from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
@@ -37,6 +39,10 @@ _FONT_SIZE: Final = 7.0
 _SMALLEST_FONT_SIZE: Final = 3.0
 _PADDING_MM: Final = 1.5
 _LINE_HEIGHT: Final = 1.25
+_MARK_MM: Final = 3.0
+_MARK_WIDTH: Final = 0.25
+_BLEED_LIMIT_MM: Final = 10
+_COLOUR: Final = re.compile("#[0-9a-fA-F]{6}")
 _Millimetres = Annotated[float, msgspec.Meta(ge=0, le=2000)]
 _Count = Annotated[int, msgspec.Meta(ge=1, le=100)]
 
@@ -54,6 +60,8 @@ class LabelSheet(msgspec.Struct, frozen=True, kw_only=True):
     top_mm: _Millimetres = 0
     gap_x_mm: _Millimetres = 0
     gap_y_mm: _Millimetres = 0
+    bleed_mm: Annotated[float, msgspec.Meta(ge=0, le=_BLEED_LIMIT_MM)] = 0
+    """How far a coloured ground goes beyond the cut, so that a cut a little beside its place shows no white."""
 
     def check(self) -> None:
         """Raise InvalidInputError where the labels do not fit the page, or are too small for a symbol."""
@@ -63,6 +71,10 @@ class LabelSheet(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidInputError("the labels do not fit the page", field="sheet")
         if min(self.label_width_mm, self.label_height_mm) < 4 * _PADDING_MM:
             raise InvalidInputError(f"a label has at least {4 * _PADDING_MM} mm each way", field="sheet")
+        margins = (self.left_mm, self.top_mm, self.page_width_mm - width, self.page_height_mm - height)
+        gaps = [self.gap_x_mm / 2] * (self.columns > 1) + [self.gap_y_mm / 2] * (self.rows > 1)
+        if self.bleed_mm > min([*margins, *gaps]) + 0.01:
+            raise InvalidInputError("the bleed of a label would lie on its neighbour, or off the page", field="sheet")
 
 
 SHEETS: Final[dict[str, LabelSheet]] = {
@@ -93,6 +105,21 @@ SHEETS: Final[dict[str, LabelSheet]] = {
     ),
 }
 """Sheets that stationers sell, by paper and number of labels."""
+
+
+def roll(*, width_mm: float, height_mm: float, bleed_mm: float = 0) -> LabelSheet:
+    """One label a page, for a roll of them. The page is as large as the label with its bleed."""
+    return LabelSheet(
+        page_width_mm=width_mm + 2 * bleed_mm,
+        page_height_mm=height_mm + 2 * bleed_mm,
+        columns=1,
+        rows=1,
+        label_width_mm=width_mm,
+        label_height_mm=height_mm,
+        left_mm=bleed_mm,
+        top_mm=bleed_mm,
+        bleed_mm=bleed_mm,
+    )
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,13 +174,25 @@ def qr_svg(text: str, *, title: str = "") -> str:
     )
 
 
-def label_sheet(labels: Sequence[Label], *, sheet: LabelSheet = SHEETS["a4-24"], title: str = "") -> bytes:
+def label_sheet(
+    labels: Sequence[Label],
+    *,
+    sheet: LabelSheet = SHEETS["a4-24"],
+    title: str = "",
+    ground: str | None = None,
+    crop_marks: bool = False,
+) -> bytes:
     """Labels as a PDF, row by row over as many pages as they need; symbols are vectors, sharp at any resolution.
+
+    `ground` colours the labels, bleed included, around a white field (`#1f6f5c`); `crop_marks` say in the margins where
+    to cut. One label a page is also described by the page's trim and bleed boxes, as presses expect.
 
     Raises InvalidInputError where there are no labels or too many, or they do not fit the sheet.
     """
     if not 0 < len(labels) <= LABELS_LIMIT:
         raise InvalidInputError(f"a sheet of labels has 1 to {LABELS_LIMIT} of them, not {len(labels)}", field="labels")
+    if ground is not None and not _COLOUR.fullmatch(ground):
+        raise InvalidInputError("a colour is written like #1f6f5c", field="ground")
     sheet.check()
     document = io.BytesIO()
     canvas = Canvas(document, pagesize=(sheet.page_width_mm * mm, sheet.page_height_mm * mm), invariant=True)
@@ -161,14 +200,63 @@ def label_sheet(labels: Sequence[Label], *, sheet: LabelSheet = SHEETS["a4-24"],
     a_page = sheet.columns * sheet.rows
     for number, label in enumerate(labels):
         place = number % a_page
-        if number and not place:
-            canvas.showPage()
+        if not place:
+            if number:
+                canvas.showPage()
+            _prepare_page(canvas, sheet, crop_marks=crop_marks)
         row, column = divmod(place, sheet.columns)
         left = sheet.left_mm + column * (sheet.label_width_mm + sheet.gap_x_mm)
         top = sheet.top_mm + row * (sheet.label_height_mm + sheet.gap_y_mm)
-        _draw(canvas, label, sheet, left_mm=left, bottom_mm=sheet.page_height_mm - top - sheet.label_height_mm)
+        bottom = sheet.page_height_mm - top - sheet.label_height_mm
+        if ground is not None:
+            _draw_ground(canvas, sheet, ground, left_mm=left, bottom_mm=bottom)
+        _draw(canvas, label, sheet, left_mm=left, bottom_mm=bottom)
     canvas.save()
     return document.getvalue()
+
+
+def _prepare_page(canvas: Canvas, sheet: LabelSheet, *, crop_marks: bool) -> None:
+    if sheet.columns == sheet.rows == 1:
+        left, bottom = sheet.left_mm * mm, (sheet.page_height_mm - sheet.top_mm - sheet.label_height_mm) * mm
+        right, top = left + sheet.label_width_mm * mm, bottom + sheet.label_height_mm * mm
+        bleed = sheet.bleed_mm * mm
+        canvas.setTrimBox((left, bottom, right, top))
+        canvas.setBleedBox((left - bleed, bottom - bleed, right + bleed, top + bleed))
+    if crop_marks:
+        canvas.setLineWidth(_MARK_WIDTH)
+        canvas.lines([tuple(side * mm for side in line) for line in _crop_marks(sheet)])
+
+
+def _crop_marks(sheet: LabelSheet) -> Iterator[tuple[float, float, float, float]]:
+    """Short lines in the margins, in line with every edge of the labels and as far from them as the bleed goes."""
+    step_x, step_y = sheet.label_width_mm + sheet.gap_x_mm, sheet.label_height_mm + sheet.gap_y_mm
+    page_top = sheet.page_height_mm - sheet.top_mm
+    right = sheet.left_mm + (sheet.columns - 1) * step_x + sheet.label_width_mm
+    bottom = page_top - (sheet.rows - 1) * step_y - sheet.label_height_mm
+    bleed = sheet.bleed_mm
+    for column in range(sheet.columns):
+        for x in (sheet.left_mm + column * step_x, sheet.left_mm + column * step_x + sheet.label_width_mm):
+            yield x, page_top + bleed, x, min(page_top + bleed + _MARK_MM, sheet.page_height_mm)
+            yield x, bottom - bleed, x, max(bottom - bleed - _MARK_MM, 0)
+    for row in range(sheet.rows):
+        for y in (page_top - row * step_y, page_top - row * step_y - sheet.label_height_mm):
+            yield sheet.left_mm - bleed, y, max(sheet.left_mm - bleed - _MARK_MM, 0), y
+            yield right + bleed, y, min(right + bleed + _MARK_MM, sheet.page_width_mm), y
+
+
+def _draw_ground(canvas: Canvas, sheet: LabelSheet, ground: str, *, left_mm: float, bottom_mm: float) -> None:
+    """Colour a label as far as its bleed goes, and leave a white field for what has to be read."""
+    for colour, outset in ((ground, sheet.bleed_mm), ("#ffffff", -_PADDING_MM / 2)):
+        canvas.setFillColor(HexColor(colour))
+        canvas.rect(
+            (left_mm - outset) * mm,
+            (bottom_mm - outset) * mm,
+            (sheet.label_width_mm + 2 * outset) * mm,
+            (sheet.label_height_mm + 2 * outset) * mm,
+            stroke=0,
+            fill=1,
+        )
+    canvas.setFillColor(HexColor("#000000"))
 
 
 def _draw(canvas: Canvas, label: Label, sheet: LabelSheet, *, left_mm: float, bottom_mm: float) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.settings import Settings
-from loyalty.web import api, console, epcis, member, pos, resolver, staff
+from loyalty.web import api, console, epcis, files, member, pos, resolver, staff
 from loyalty.web.middleware import AccessLog, RequestLimits, methods_by_path, set_security_headers
 from loyalty.web.problems import EXCEPTION_HANDLERS
 from loyalty.web.rendering import Pages
@@ -35,6 +35,7 @@ ROUTERS: Final[list[ControllerRouterHandler]] = [
     pos.router,
     console.router,
     epcis.router,
+    files.router,
 ]
 """Every audience. A new one is added here."""
 

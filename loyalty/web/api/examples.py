@@ -11,6 +11,7 @@ _HOLD: Final = "hld_01KA0B1C2D3E4F5G6H7J8K9M0Q"
 _REDEMPTION: Final = "rdm_01KA0B1C2D3E4F5G6H7J8K9M0R"
 _ORDER: Final = "ord_01KA0B1C2D3E4F5G6H7J8K9M0S"
 _RANGE: Final = "rng_01KA0B1C2D3E4F5G6H7J8K9M0T"
+_PRINTER: Final = "prn_01KA0B1C2D3E4F5G6H7J8K9M0W"
 _MOMENT: Final = "2026-03-01T02:00:00Z"
 _GTIN: Final = "06901234567892"
 _SERIAL: Final = "10Y7DJPF72MHRCYR"
@@ -120,6 +121,22 @@ REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "points_on_claim": 50,
     },
     "mintRange": {"gtin": _GTIN, "count": 10000, "print_order": "PO-2026-014", "lot": "L2603A", "region": "CN"},
+    "saveProductLot": {"made_on": "2026-02-20", "expires_on": "2028-02-19", "region": "CN"},
+    "changeProductLotState": {"state": "recalled", "actor": "wang.wei"},
+    "changeItemState": {"gtin": _GTIN, "serial": _SERIAL, "state": "sold", "actor": "till-4"},
+    "checkSerials": {"gtin": _GTIN, "serials": [_SERIAL, "10Y7DJPF72MHRCYS"]},
+    "importSerials": {"gtin": _GTIN, "file": "serial\nAB-0001\nAB-0002\n", "print_order": "printed in 2024"},
+    "savePrinter": {
+        "name": "Golden Press",
+        "recipient": "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
+    },
+    "exportRange": {"printer_id": _PRINTER, "case_size": 24, "honey": 12},
+    "exportPins": {"printer_id": "prn_01KA0B1C2D3E4F5G6H7J8K9M0X"},
+    "addMedia": {
+        "kind": "document",
+        "link": "https://shop.example/certificates/l2603a.pdf",
+        "titles": {"zh": "检测报告", "en": "Certificate of analysis"},
+    },
     "addLink": _LINK,
     "changeLink": {**_LINK, "default": True},
     "changeRangeState": {"state": "activated", "place": {"zh": "上海", "en": "Shanghai"}, "actor": "wang.wei"},
@@ -189,6 +206,7 @@ _RANGE_ANSWER: Final = {
     "expires_on": None,
     "pin_required": False,
     "points_on_claim": None,
+    "exempt_at": None,
     "created_at": _MOMENT,
 }
 

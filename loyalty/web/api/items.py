@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from litestar import Response, Router, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
-from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.items.claims import claim
 from loyalty.items.codes import ItemCode
-from loyalty.items.digital_link import format_link
-from loyalty.items.labels import SHEETS, Label, label_sheet
-from loyalty.items.lookup import read_code
-from loyalty.items.press import CASE_LIMIT, PressFile, PressOrder
+from loyalty.items.lookup import find_code
 from loyalty.items.products import LocalText, get_product, list_products, save_product
 from loyalty.items.ranges import (
     RangePolicy,
@@ -51,20 +46,10 @@ from loyalty.web.idempotency import once
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
 
-MAX_LABELS: Final = 1000
-"""Labels of one request. More are for a press, which takes the CSV."""
-
 GtinPath = Annotated[str, PathParameter(pattern="^[0-9]{8,14}$", description="GTIN-8, -12, -13 or -14.")]
 RangeId = Annotated[
     str, PathParameter(pattern=f"^{shapes.RANGE_PREFIX}_[0-9A-Za-z]{{26}}$", description="The range's id.")
 ]
-Pins = Annotated[
-    bool, QueryParameter(description="With the PINs under the scratch-off; leave them to another printer.")
-]
-CaseSize = Annotated[int | None, QueryParameter(ge=1, le=CASE_LIMIT, description="Items a box, to number the boxes.")]
-Sheet = Annotated[str, QueryParameter(pattern=f"^({'|'.join(SHEETS)})$", description="The paper and its labels.")]
-First = Annotated[int, QueryParameter(ge=1, le=2**35, description="The first label, counted from 1.")]
-Count = Annotated[int, QueryParameter(ge=1, le=MAX_LABELS, description="How many labels at most.")]
 
 
 def _range_uuid(range_id: str) -> UUID:
@@ -227,7 +212,8 @@ async def change_codes_state(
 ) -> Response[shapes.Ranges]:
     """Move codes along their way: printed, activated, shipped, sold; or recall or retire them.
 
-    With `lo` and `hi`, only those indexes of the range's series; the range is cut where they end.
+    With `lo` and `hi`, only those indexes of the range's series; the range is cut where they end. With `exempt`, a
+    recall of their lot or key, as far as it was said by now, does not hold for these codes.
     """
     if (data.lo is None) != (data.hi is None):
         raise InvalidInputError("give both lo and hi, or neither", field="hi")
@@ -237,6 +223,7 @@ async def change_codes_state(
         how: dict[str, Any] = {
             "programme_id": caller.programme_id,
             "state": data.state,
+            "exempt": data.exempt,
             "at": data.at,
             "places": shapes.read_text(data.place),
             "public": data.public,
@@ -253,80 +240,6 @@ async def change_codes_state(
     return await once(
         services, caller, idempotency_key, operation="changeRangeState", request=request, status=201, work=work
     )
-
-
-@get(
-    "/ranges/{range_id:str}/codes.csv",
-    operation_id="downloadCodes",
-    summary="Codes for the press",
-    media_type="text/csv",
-    guards=[Require("items:write")],
-    responses=problems(404),
-)
-async def download_codes(
-    services: NamedDependency[Services],
-    caller: NamedDependency[Caller],
-    range_id: RangeId,
-    case_size: CaseSize = None,
-    *,
-    pins: Pins = False,
-) -> Stream:
-    """A line of CSV for every code: `seq,url,serial,pin,case,lot`. Whoever has this file can print your codes."""
-    async with services.transaction() as connection:
-        found = await get_range(connection, programme_id=caller.programme_id, range_id=_range_uuid(range_id))
-    order = PressOrder(
-        gtin=found.gtin,
-        kid=found.kid,
-        lo=found.lo,
-        hi=found.hi,
-        base_url=services.settings.public_url,
-        lot=found.lot or "",
-        contents="all" if pins else "serials",
-        case_size=case_size,
-    )
-    file = PressFile(services.item_keys.for_product(found.gtin, found.kid), order)
-    lines = (bytes(piece) for piece in file.pieces())
-    return Stream(
-        lines,
-        media_type="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{shapes.range_id(found.id)}.csv"'},
-    )
-
-
-@get(
-    "/ranges/{range_id:str}/labels.pdf",
-    operation_id="downloadLabels",
-    summary="A sheet of labels",
-    media_type="application/pdf",
-    guards=[Require("items:write")],
-    responses=problems(404),
-)
-async def download_labels(
-    services: NamedDependency[Services],
-    caller: NamedDependency[Caller],
-    range_id: RangeId,
-    sheet: Sheet = "a4-24",
-    first: First = 1,
-    count: Count = 240,
-) -> Response[bytes]:
-    """Labels of a small run as PDF: `count` of them from the `first` code of the range on."""
-    async with services.transaction() as connection:
-        found = await get_range(connection, programme_id=caller.programme_id, range_id=_range_uuid(range_id))
-    if first > found.count:
-        message = f"the range has {found.count} codes"
-        raise InvalidInputError(message, field="first")
-    keys = services.item_keys.for_product(found.gtin, found.kid)
-    serials = keys.mint_many(found.lo + first - 1, min(count, found.count - first + 1)).tolist()
-    labels = [
-        Label(
-            url=format_link(services.settings.public_url, gtin=found.gtin, serial=serial.decode()),
-            gtin=found.gtin,
-            serial=serial.decode(),
-        )
-        for serial in serials
-    ]
-    pdf = await asyncio.to_thread(label_sheet, labels, sheet=SHEETS[sheet], title=found.print_order)
-    return Response(pdf, media_type="application/pdf")
 
 
 @post(
@@ -411,7 +324,7 @@ async def get_timeline(
     """The public steps of an item: made, packed, shipped, received, sold, first scanned."""
     async with services.transaction() as connection:
         product = await get_product(connection, programme_id=caller.programme_id, gtin=gtin)
-        code = read_code(services.item_keys, gtin=product.gtin, serial=serial)
+        code = await find_code(connection, services.item_keys, gtin=product.gtin, serial=serial)
         if not isinstance(code, ItemCode):
             raise NotFoundError("this is not a code of ours", field="serial")
         steps = await read_timeline(connection, gtin=code.gtin, kid=code.kid, index=code.index)
@@ -429,8 +342,6 @@ router: Final = Router(
         list_all_ranges,
         get_one_range,
         change_codes_state,
-        download_codes,
-        download_labels,
         scan_item,
         claim_item,
         get_timeline,

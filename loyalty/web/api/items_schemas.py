@@ -64,6 +64,7 @@ class RangeStateRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Move codes to a state: the whole range, or those from index `lo` to `hi` of its series."""
 
     state: NextState
+    exempt: bool = False
     lo: Annotated[int, Meta(ge=0, lt=2**35)] | None = None
     hi: Annotated[int, Meta(ge=0, lt=2**35)] | None = None
     at: Moment | None = None
@@ -131,6 +132,7 @@ class RangeAnswer(Struct, frozen=True, kw_only=True):
     expires_on: date | None
     pin_required: bool
     points_on_claim: int | None
+    exempt_at: datetime | None
     created_at: datetime
 
 

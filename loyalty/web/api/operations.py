@@ -99,6 +99,7 @@ _DESCRIPTIONS: Final = {
     HTTPStatus.CONFLICT: "The present state does not allow this; `type` names the rule.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than a megabyte.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json.",
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "The download cannot go on from there: nothing was sent up to it.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The idempotency key was used for another request.",
     HTTPStatus.TOO_MANY_REQUESTS: "A limit on tries was reached; `retry_after_seconds` says how long to wait.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A fault on our side; nothing was written.",

@@ -39,11 +39,12 @@ Scope = Literal[
     "redemptions:write",
     "items:read",
     "items:write",
+    "codes:export",
     "epcis:read",
     "epcis:write",
     "reports:read",
 ]
-"""What a key may do: read or write one noun. Writing does not include reading."""
+"""What a key may do: read or write one noun. Writing does not include reading. Who may export codes can print them."""
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
