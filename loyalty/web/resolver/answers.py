@@ -12,6 +12,7 @@ from litestar.exceptions import NotFoundException
 from markupsafe import Markup
 
 from loyalty.items.digital_link import DigitalLink, parse_link
+from loyalty.items.epc_binary import expand, is_compressed
 from loyalty.items.links import linkset as linksets
 from loyalty.items.links.choosing import Offer
 from loyalty.items.links.resolving import Resolution, resolve
@@ -69,7 +70,7 @@ async def answer_link(request: Request[Any, Any, Any], services: NamedDependency
     if request.method == "OPTIONS":
         return Response(b"", status_code=204, headers={"Allow": "GET, HEAD, OPTIONS"})
     query = request.scope["query_string"].decode("latin-1")
-    link = parse_link(_without_slash(path) + (f"?{query}" if query else ""), stem="")
+    link = _read_link(path, query)
     asked = await _ask(request, services, link, query)
     wanted = read_query(link.extras)
     link_type = asked_type(wanted)
@@ -86,9 +87,12 @@ async def answer_link(request: Request[Any, Any, Any], services: NamedDependency
     return answer
 
 
-def _without_slash(path: str) -> str:
-    """A path without the one slash at its end that a resolver should bear with (standard, section 2.13)."""
-    return path.removesuffix("/")
+def _read_link(path: str, query: str) -> DigitalLink:
+    """The link asked for, without the one slash at its end that a resolver should bear with (section 2.13)."""
+    path = path.removesuffix("/")
+    if is_compressed(path[1:]):
+        return expand(path[1:])  # raises: what can be expanded was, at the front door
+    return parse_link(path + (f"?{query}" if query else ""), stem="")
 
 
 async def _ask(request: Request[Any, Any, Any], services: Services, link: DigitalLink, query: str) -> Asked:

@@ -10,6 +10,8 @@ a request before it is routed, and hands those of the resolver to its one handle
 | the same with linkType, or asking for a linkset, or not a browser | the resolver                           |
 | GET, HEAD, OPTIONS of anything else under a key                | the resolver                              |
 | forms, and the pages that follow them                          | the shopper's pages                       |
+
+A compressed address is answered as the one that it stands for, which a Link header names.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from loyalty.items.application_identifiers import PRIMARY_KEYS
-from loyalty.items.digital_link import DigitalLinkError, parse_link
+from loyalty.items.digital_link import DigitalLinkError, build_link, parse_link
+from loyalty.items.epc_binary import expand, is_compressed
 from loyalty.web.rendering import ASKED_PATH
 from loyalty.web.resolver.wishes import asked_type, read_query, wants_html, wants_linkset, weighted
 
@@ -42,7 +45,6 @@ CORS: Final = {
 _METHODS: Final = ("GET", "HEAD", "OPTIONS")
 _ITEM: Final = re.compile(r"/01/(?P<gtin>[^/]+)(?:/22/[^/]+)?(?:/10/[^/]+)?/21/(?P<serial>[^/]+)/?")
 _AFTER_FORM: Final = re.compile(r"/01/[^/]+/21/[^/]+/claimed/?")
-_COMPRESSED: Final = re.compile(r"/e[hx][A-Za-z0-9_-]{10,}")
 
 
 class FrontDoor:
@@ -54,13 +56,28 @@ class FrontDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        if scope["type"] == ScopeType.HTTP and scope["method"] in _METHODS and _is_link(scope["path"]):
-            await self._answer(scope, receive, send)
+        if scope["type"] != ScopeType.HTTP or scope["method"] not in _METHODS:
+            await self._app(scope, receive, send)
+        elif is_compressed(scope["path"].strip("/")):
+            await self._answer_compressed(scope, receive, send)
+        elif _is_link(scope["path"]):
+            await self._answer(scope, _raw_path(scope), receive, send)
         else:
             await self._app(scope, receive, send)
 
-    async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        path = _raw_path(scope)
+    async def _answer_compressed(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """Compression standard, section 4; GS1-Conformant Resolver 1.2, section 2.3: owl:sameAs."""
+        try:
+            link = expand(scope["path"].strip("/"))
+        except DigitalLinkError:
+            await self._answer(scope, _raw_path(scope), receive, send)  # the resolver says why
+            return
+        whole = build_link(self._public_url, link)
+        query = whole.partition("?")[2], scope["query_string"].decode("latin-1")
+        scope["path"], scope["query_string"] = unquote(link.path), "&".join(filter(None, query)).encode("latin-1")
+        await self._answer(scope, link.path, receive, _adding(send, {"link": f'<{whole}>; rel="owl:sameAs"'}))
+
+    async def _answer(self, scope: HTTPScope, path: str, receive: Receive, send: Send) -> None:
         if scope["method"] == "GET" and _is_for_shoppers(scope, path):
             _find_item_page(scope, path)
             await self._app(scope, receive, _adding(send, {"link": linkset_header(self._public_url + path)}))
@@ -76,7 +93,7 @@ def linkset_header(address: str) -> str:
 
 
 def _is_link(path: str) -> bool:
-    return path.partition("/")[2].partition("/")[0] in PRIMARY_KEYS or _COMPRESSED.fullmatch(path) is not None
+    return path.partition("/")[2].partition("/")[0] in PRIMARY_KEYS
 
 
 def _raw_path(scope: HTTPScope) -> str:
@@ -115,7 +132,7 @@ def _adding(send: Send, headers: dict[str, str]) -> Send:
         if message["type"] == "http.response.start":
             given = MutableScopeHeaders.from_message(message)
             for name, value in headers.items():
-                given.setdefault(name, value)
+                given[name] = f"{given[name]}, {value}" if name == "link" and name in given else value
             vary = {each.strip() for each in given.get("vary", "").split(",") if each.strip()}
             given["vary"] = ", ".join(sorted(vary | {"Accept", "Accept-Language"}))
         await send(message)
