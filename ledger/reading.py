@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, and_, func, or_, select, text, tuple_
+from sqlalchemy import Row, and_, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.errors import EntryNotFoundError, HoldNotFoundError
@@ -20,6 +20,10 @@ from ledger.posting import settle
 from ledger.tables import entry_table, hold_table, lot_view
 
 MOST_ENTRIES: Final = 200
+_MOST_SEQUENCE: Final = 2**63
+
+Place = tuple[datetime, int, UUID]
+"""Where an entry stands in a history: when it was recorded, its number, and whose it is."""
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +89,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     effective_at: datetime
     recorded_at: datetime
     hash: bytes
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in a history. Two members' entries can bear one moment and one number: a transfer's do."""
+        return self.recorded_at, self.sequence, self.member_id
 
     @property
     def change(self) -> int:
@@ -230,32 +239,59 @@ def _entry(row: Row[Any]) -> Entry:
     )
 
 
+_HISTORY: Final = """
+    SELECT e.*
+    FROM (SELECT DISTINCT unnest(CAST(:members AS uuid[]))) AS m (id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM ledger.entry
+        WHERE member_id = m.id AND unit = :unit {older}
+        ORDER BY seq DESC LIMIT :limit
+    ) AS e
+    ORDER BY e.recorded_at DESC, e.seq DESC, e.member_id DESC LIMIT :limit
+"""
+_OLDER: Final = """
+    AND seq <= ledger.seq_at(m.id, :unit, :moment)
+    AND (recorded_at, seq, member_id) < (CAST(:moment AS timestamptz), CAST(:seq AS bigint), CAST(:member AS uuid))
+"""
+_NEWEST_PAGE: Final = text(_HISTORY.format(older=""))
+_OLDER_PAGE: Final = text(_HISTORY.format(older=_OLDER))
+
+
 async def history(
     connection: AsyncConnection,
     *,
     member_ids: Sequence[UUID],
     unit: str = "points",
-    before: tuple[datetime, int] | None = None,
+    before: Place | None = None,
     limit: int = 50,
 ) -> list[Entry]:
     """Entries, newest first: of one member, or of all who were merged into one.
 
-    `before` is the (recorded_at, sequence) of the last entry of the page before. At most MOST_ENTRIES a page.
+    `before` is the place of the last entry of the page before. At most MOST_ENTRIES a page. An account's entries are
+    recorded in the order of their numbers, so each page is read from the primary key, however long the history is.
     """
-    query = (
-        select(entry_table)
-        .where(entry_table.c.member_id.in_(list(member_ids)), entry_table.c.unit == unit)
-        .order_by(entry_table.c.recorded_at.desc(), entry_table.c.seq.desc())
-        .limit(min(limit, MOST_ENTRIES))
-    )
-    if len(member_ids) == 1:
-        # One account's entries are in the order of their numbers, which its primary key already has.
-        query = query.order_by(None).order_by(entry_table.c.seq.desc())
-        if before is not None:
-            query = query.where(entry_table.c.seq < before[1])
-    elif before is not None:
-        query = query.where(tuple_(entry_table.c.recorded_at, entry_table.c.seq) < before)
-    return [_entry(row) for row in await connection.execute(query)]
+    asked: dict[str, Any] = {"members": list(member_ids), "unit": unit, "limit": min(limit, MOST_ENTRIES)}
+    if before is None:
+        return [_entry(row) for row in await connection.execute(_NEWEST_PAGE, asked)]
+    asked |= dict(zip(("moment", "seq", "member"), before, strict=True))
+    return [_entry(row) for row in await connection.execute(_OLDER_PAGE, asked)]
+
+
+def write_place(place: Place) -> str:
+    """A place as a word that stands in an address."""
+    moment, sequence, member_id = place
+    return f"{moment.isoformat()}~{sequence}~{member_id.hex}"
+
+
+def read_place(word: str | None) -> Place | None:
+    """The place that `write_place` wrote; None for anything else, which is where the newest page begins."""
+    moment, _, rest = (word or "").partition("~")
+    sequence, _, member_id = rest.partition("~")
+    try:
+        place = datetime.fromisoformat(moment), int(sequence), UUID(hex=member_id)
+    except ValueError:
+        return None
+    return place if place[0].tzinfo and 0 < place[1] < _MOST_SEQUENCE else None
 
 
 async def recent(connection: AsyncConnection, *, programme_id: UUID, limit: int = 20) -> list[Entry]:
@@ -269,21 +305,23 @@ async def recent(connection: AsyncConnection, *, programme_id: UUID, limit: int 
     return [_entry(row) for row in await connection.execute(query)]
 
 
+_POSTING: Final = text("""
+    SELECT * FROM ledger.entry
+    WHERE member_id = :member AND unit = :unit AND posting = :seq AND seq >= :seq AND seq < coalesce((
+        SELECT seq FROM ledger.entry
+        WHERE member_id = :member AND unit = :unit AND seq > :seq AND posting <> :seq ORDER BY seq LIMIT 1
+    ), 9223372036854775807)
+    ORDER BY seq
+""")
+"""A posting's entries follow each other: what comes after the next posting's first entry is not looked at."""
+
+
 async def posting_entries(
     connection: AsyncConnection, *, member_id: UUID, unit: str = "points", sequence: int
 ) -> list[Entry]:
     """The entries of one posting. Raises EntryNotFoundError."""
-    query = (
-        select(entry_table)
-        .where(
-            entry_table.c.member_id == member_id,
-            entry_table.c.unit == unit,
-            entry_table.c.seq >= sequence,
-            entry_table.c.posting == sequence,
-        )
-        .order_by(entry_table.c.seq)
-    )
-    found = [_entry(row) for row in await connection.execute(query)]
+    rows = await connection.execute(_POSTING, {"member": member_id, "unit": unit, "seq": sequence})
+    found = [_entry(row) for row in rows]
     if not found:
         message = f"there is no posting {sequence}"
         raise EntryNotFoundError(message, field="sequence")

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.reading import Balance, Entry, Expiring, Lot, balances, expiring, history, lots
+from ledger.reading import Balance, Expiring, Lot, Place, balances, expiring, history, lots, write_place
 from ledger.units import Unit, list_units
 from loyalty.channels.orders.reading import Purchase, purchase_history
 from loyalty.items.reading import ClaimedItem, claimed_items
@@ -147,7 +147,7 @@ async def read_entries(
     t: Translator,
     *,
     limit: int,
-    before: tuple[datetime, int] | None = None,
+    before: Place | None = None,
     unit: str = "points",
 ) -> tuple[list[Told], str | None]:
     """A page of the person's ledger, under every id they were a member as; and where the next one begins."""
@@ -155,7 +155,7 @@ async def read_entries(
     shown = entries[:limit]
     receipts = _receipts(redemptions, places, t)
     told = tell(shown, t, channels=places.by_code, receipts=receipts, present_id=member.id)
-    return told, _write_cursor(shown[-1]) if len(entries) > limit else None
+    return told, write_place(shown[-1].place) if len(entries) > limit else None
 
 
 def _receipts(redemptions: Sequence[Redemption], places: Places, t: Translator) -> Mapping[str, str]:
@@ -166,20 +166,6 @@ def _receipts(redemptions: Sequence[Redemption], places: Places, t: Translator) 
         for each in redemptions
         if each.receipt_number is not None
     }
-
-
-def _write_cursor(entry: Entry) -> str:
-    return f"{entry.recorded_at.isoformat()}~{entry.sequence}"
-
-
-def read_cursor(text: str | None) -> tuple[datetime, int] | None:
-    """Where a page of the ledger begins. Anything that we did not write begins at the newest entry."""
-    moment, _, sequence = (text or "").partition("~")
-    try:
-        at = datetime.fromisoformat(moment)
-    except ValueError:
-        return None
-    return (at, int(sequence)) if at.tzinfo and sequence.isascii() and sequence.isdecimal() else None
 
 
 def _masked(identity: StoredIdentity) -> str:

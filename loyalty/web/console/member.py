@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import posting
 from ledger.errors import ApprovalNeededError, InsufficientBalanceError
+from ledger.reading import read_place
 from loyalty.channels.orders.reading import ORDER_PREFIX, get_order, purchase_history
 from loyalty.kit.errors import (
     AuthenticationError,
@@ -126,7 +127,7 @@ async def show_member_ledger(
             await redemptions_of_member(connection, member_id=member.id, person_ids=ids, limit=500),
             t,
             limit=dossier.PAGE,
-            before=dossier.read_cursor(request.query_params.get("before")),
+            before=read_place(request.query_params.get("before")),
             unit=unit,
         )
         profiles = await read_profiles(connection, services.keyring, [member.id])

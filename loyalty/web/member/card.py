@@ -14,7 +14,7 @@ from litestar.response import Redirect
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.reading import Balance, Expiring, balance, expiring
+from ledger.reading import Balance, Expiring, balance, expiring, read_place, write_place
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import InvalidInputError
 from loyalty.members.card_token import issue_token
@@ -98,7 +98,7 @@ async def _read_card(
 @get("/me/history", include_in_schema=False)
 async def show_history(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[Any]:
     """All that happened to a member's points, newest first, in pages."""
-    before = _read_cursor(request.query_params.get("before"))
+    before = read_place(request.query_params.get("before"))
     async with services.transaction() as connection:
         visitor = await read_visitor(request, services, connection)
         if visitor.member is None:
@@ -113,7 +113,7 @@ async def show_history(request: Request[Any, Any, Any], services: NamedDependenc
             limit=_PAGE,
         )
         points = await balance(connection, member_id=visitor.member.id)
-    older = urlencode({"before": f"{last.recorded_at.isoformat()}~{last.sequence}"}) if last else None
+    older = urlencode({"before": write_place(last.place)}) if last else None
     return page(
         request,
         "member/history.html",
@@ -125,16 +125,6 @@ async def show_history(request: Request[Any, Any, Any], services: NamedDependenc
         older=older,
         first_page=before is None,
     )
-
-
-def _read_cursor(text: str | None) -> tuple[datetime, int] | None:
-    """Where a page begins. Anything that we did not write begins at the newest line."""
-    moment, _, sequence = (text or "").partition("~")
-    try:
-        at = datetime.fromisoformat(moment)
-    except ValueError:
-        return None
-    return (at, int(sequence)) if at.tzinfo and sequence.isascii() and sequence.isdecimal() else None
 
 
 @get("/me/qr", include_in_schema=False)

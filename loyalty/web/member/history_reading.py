@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.reading import Entry, history
+from ledger.reading import Entry, Place, history
 from loyalty.items.products import get_product
 from loyalty.kit.errors import NotFoundError
 from loyalty.kit.ids import parse_public_id
@@ -30,7 +29,7 @@ async def read_history(
     programme: Programme,
     member_id: UUID,
     t: Translator,
-    before: tuple[datetime, int] | None,
+    before: Place | None,
     limit: int,
 ) -> tuple[list[Line], Entry | None]:
     """A page of history, newest first; and its last entry, where there are older ones."""
