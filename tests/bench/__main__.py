@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import functools
 import sys
 import tempfile
 from collections.abc import Callable
@@ -9,8 +11,8 @@ from pathlib import Path
 
 from loyalty.kit.embedded import EmbeddedPostgres
 from loyalty.kit.migrate import migrate
-from tests.bench import http, importing, items, ledger_batch, ledger_sql
-from tests.bench.report import Measure, table, write
+from tests.bench import http, importing, items, ledger_batch, ledger_sql, scale
+from tests.bench.report import Measure, Section, section, table, write
 
 ROOT = Path(__file__).parents[2]
 SECTIONS: dict[str, Callable[[str], list[Measure]]] = {
@@ -19,20 +21,31 @@ SECTIONS: dict[str, Callable[[str], list[Measure]]] = {
     "http": http.measure,
     "importing": importing.measure,
     "items": items.measure,
+    "scale": scale.measure,
 }
 
 
-def main(wanted: list[str]) -> None:
-    """Run the sections named, or all of them; only a whole run is written down."""
-    measures: list[Measure] = []
+def main(words: list[str]) -> None:
+    """Run the sections named, or all of them. All of them are written down, some only where that is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"one of {', '.join(SECTIONS)}; all by default")
+    parser.add_argument("--members", type=int, help="how many members `scale` loads; a million takes about 20 minutes")
+    parser.add_argument("--write", action="store_true", help="write the sections named to bench/, beside the others")
+    asked = parser.parse_args(words)
+    if unknown := {*asked.sections} - SECTIONS.keys():
+        parser.error(f"no such section: {', '.join(unknown)}")
+    chosen = SECTIONS
+    if asked.members is not None:
+        chosen = SECTIONS | {"scale": functools.partial(scale.measure, members=asked.members)}
+    sections: dict[str, Section] = {}
     with tempfile.TemporaryDirectory() as home, EmbeddedPostgres(Path(home)) as url:
-        migrate(url)
-        for name in wanted or SECTIONS:
+        migrate(url, login=True)
+        for name in asked.sections or chosen:
             print(f"{name} ...", file=sys.stderr, flush=True)
-            measures.extend(SECTIONS[name](url))
-    print(table(measures))
-    if not wanted:
-        write(measures, ROOT / "bench")
+            sections[name] = section(chosen[name](url))
+            print(table(sections[name].measures), flush=True)
+    if asked.write or not asked.sections:
+        write(sections, ROOT / "bench")
 
 
 if __name__ == "__main__":

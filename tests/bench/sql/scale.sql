@@ -7,7 +7,7 @@ VALUES ('00000000-0000-0000-0000-00000000000f', 'points', true, 'Asia/Shanghai',
 -- Ids spread over the whole range, as those of real members would be once there are many.
 CREATE FUNCTION bench_member(n bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$SELECT md5(n::text)::uuid$$;
 
--- Post for members p_first .. p_last in one batch: p_earns earns over the last 20 months, or one spend of 10. The first
+-- Post for members p_first .. p_last in one batch: p_earns earns over the last 20 months, or one spend of 5. The first
 -- earn of members up to p_expiring is of 24 months ago: it expires at the end of this month. The second is of plenty, so
 -- that nobody runs out of points while postings are measured; member 1, on whom all clients meet, has most.
 CREATE FUNCTION bench_load(p_first bigint, p_last bigint, p_kind text, p_earns integer, p_expiring bigint)
@@ -19,7 +19,8 @@ BEGIN
     SELECT count(*), count(b.refusal) INTO v_count, v_refused
     FROM (
         SELECT array_agg(p_kind) AS kinds, array_agg(bench_member(n)) AS members, array_agg('points'::text) AS units,
-            array_agg(CASE WHEN p_kind = 'earn' AND k = 2 THEN CASE n WHEN 1 THEN 1000000 ELSE 1000 END ELSE 10 END::bigint)
+            array_agg(CASE WHEN p_kind = 'earn' AND k = 2 THEN CASE n WHEN 1 THEN 1000000 ELSE 1000 END
+                                    WHEN p_kind = 'spend' THEN 5 ELSE 10 END::bigint)
                 AS amounts, array_agg(p_kind || k) AS keys, array_agg('\x01'::bytea) AS hashes,
             array_agg('bench'::text) AS sources, array_agg(NULL::text) AS rules,
             array_agg(CASE
