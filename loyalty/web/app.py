@@ -6,6 +6,7 @@ what this module sets up (services, problem answers, limits, security headers) a
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -75,7 +76,8 @@ def create_app(settings: Settings, engine: AsyncEngine | None = None) -> Litesta
         plugins=[Pages(theme=settings.home / "theme.css")],
         csrf_config=CSRFConfig(
             secret=settings.session_secret().hex(),
-            exclude=[r"^/(v1|epcis)(/|$)"],  # programs send no cookies, so nobody can make them send one
+            # Programs send no cookies, so nobody can make them send one; what a code leads to is anybody's to keep.
+            exclude=[r"^/(v1|epcis)(/|$)", f"^{resolver.ROUTE}$", rf"^{re.escape(resolver.DESCRIPTION)}$"],
             cookie_secure=https,
             cookie_httponly=True,
         ),

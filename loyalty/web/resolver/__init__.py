@@ -9,6 +9,10 @@ from __future__ import annotations
 from litestar import Router
 
 from loyalty.web.resolver import answers, description, pages
+from loyalty.web.resolver.description import PATH as DESCRIPTION
+from loyalty.web.resolver.front_door import ROUTE
+
+__all__ = ["DESCRIPTION", "ROUTE", "router"]
 
 router = Router(
     path="/",

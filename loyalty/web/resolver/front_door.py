@@ -10,6 +10,7 @@ a request before it is routed, and hands those of the resolver to its one handle
 | the same with linkType, or asking for a linkset, or not a browser | the resolver                           |
 | GET, HEAD, OPTIONS of anything else under a key                | the resolver                              |
 | forms, and the pages that follow them                          | the shopper's pages                       |
+| other methods of a link                                        | the resolver, which refuses them with 405 |
 
 A compressed address is answered as the one that it stands for, which a Link header names.
 """
@@ -44,6 +45,7 @@ CORS: Final = {
 
 _METHODS: Final = ("GET", "HEAD", "OPTIONS")
 _ITEM: Final = re.compile(r"/01/(?P<gtin>[^/]+)(?:/22/[^/]+)?(?:/10/[^/]+)?/21/(?P<serial>[^/]+)/?")
+_FORM: Final = re.compile(r"/01/[^/]+/21/.+/[a-z]+")
 _AFTER_FORM: Final = re.compile(r"/01/[^/]+/21/[^/]+/claimed/?")
 
 
@@ -56,14 +58,22 @@ class FrontDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
-        if scope["type"] != ScopeType.HTTP or scope["method"] not in _METHODS:
+        if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
+        elif scope["method"] not in _METHODS:
+            await self._refuse_or_pass(scope, receive, send)
         elif is_compressed(scope["path"].strip("/")):
             await self._answer_compressed(scope, receive, send)
         elif _is_link(scope["path"]):
             await self._answer(scope, _raw_path(scope), receive, send)
         else:
             await self._app(scope, receive, send)
+
+    async def _refuse_or_pass(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """A link is read and nothing else, save that shoppers send forms about their items."""
+        if _is_link(scope["path"]) and not _FORM.fullmatch(scope["path"]):
+            scope["path"] = ROUTE  # which knows no other method, and says so
+        await self._app(scope, receive, send)
 
     async def _answer_compressed(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Compression standard, section 4; GS1-Conformant Resolver 1.2, section 2.3: owl:sameAs."""

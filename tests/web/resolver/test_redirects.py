@@ -268,6 +268,13 @@ async def test_a_product_of_nobody_is_not_found(shop: Shop) -> None:
     assert_problem(await shop.ask("/01/04006381333931/21/1?linkType=gs1:pip"), 404, "no-such-link", "path")
 
 
+@pytest.mark.parametrize("path", ["", "/10/", "?linkType=linkset", "?linkType=gs1:menuInfo", "/21/X"])
+async def test_no_answer_that_may_be_kept_by_others_holds_a_cookie(shop: Shop, path: str) -> None:
+    for accept in ("*/*", "application/linkset+json"):
+        assert "set-cookie" not in (await shop.ask(shop.at(path), accept=accept)).headers
+    assert "set-cookie" not in (await shop.ask("/.well-known/gs1resolver")).headers
+
+
 async def test_many_may_ask_at_once(shop: Shop) -> None:
     await shop.link("https://a.example/tea", is_default=True)
     targets = await asyncio.gather(*(shop.target(f"{shop.at()}?n={number}") for number in range(30)))

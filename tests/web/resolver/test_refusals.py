@@ -111,8 +111,10 @@ async def test_the_linkset_of_a_wrong_address_is_refused_too(shop: Shop) -> None
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 async def test_a_link_is_read_and_nothing_else(shop: Shop, method: str) -> None:
-    answer = await shop.ask(shop.at("/10/L1"), method=method)
-    assert answer.status_code in {404, 405}
+    for path in ("", "/10/L1", f"/21/{SERIAL}"):
+        answer = await shop.ask(shop.at(path), method=method)
+        assert_problem(answer, 405, "method-not-allowed")
+        assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
 
 
 async def test_the_resolvers_inner_address_is_nobodys(shop: Shop) -> None:
