@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, and_, func, or_, select, text
+from sqlalchemy import Row, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.errors import EntryNotFoundError, HoldNotFoundError
@@ -153,26 +153,37 @@ async def balance(connection: AsyncConnection, *, member_id: UUID, unit: str = "
     return found[0] if found else Balance(unit=unit)
 
 
+_OPEN_LOTS: Final = text("""
+    SELECT lot.*, e.amount AS granted, e.lot_available_at AS available_at, e.source
+    FROM (
+        (SELECT seq, remaining, expires_at, pending, priority FROM ledger.filed_lot
+         WHERE member_id = :member AND unit = :unit AND open ORDER BY priority, expires_at, seq LIMIT :limit)
+        UNION ALL
+        SELECT inline.seq, inline.remaining, inline.expires_at, false, 0
+        FROM ledger.account AS a
+        CROSS JOIN LATERAL unnest(a.inline_lots, a.inline_left, a.inline_expires) AS inline (seq, remaining, expires_at)
+        WHERE a.member_id = :member AND a.unit = :unit
+    ) AS lot
+    JOIN ledger.entry AS e ON e.member_id = :member AND e.unit = :unit AND e.seq = lot.seq
+    ORDER BY lot.priority, lot.expires_at, lot.seq LIMIT :limit
+""")
+"""Those first that are spent first, by the index that spending takes: it costs what it shows."""
+
+_LOTS: Final = text("""
+    SELECT lot.*, e.source
+    FROM ledger.lot AS lot
+    JOIN ledger.entry AS e ON e.member_id = lot.member_id AND e.unit = lot.unit AND e.seq = lot.seq
+    WHERE lot.member_id = :member AND lot.unit = :unit
+    ORDER BY lot.priority, lot.expires_at, lot.seq LIMIT :limit
+""")
+
+
 async def lots(
     connection: AsyncConnection, *, member_id: UUID, unit: str = "points", only_open: bool = True, limit: int = 1000
 ) -> list[Lot]:
     """A member's lots in the order in which they will be spent."""
-    query = (
-        select(lot_view, entry_table.c.source)
-        .join(
-            entry_table,
-            and_(
-                entry_table.c.member_id == lot_view.c.member_id,
-                entry_table.c.unit == lot_view.c.unit,
-                entry_table.c.seq == lot_view.c.seq,
-            ),
-        )
-        .where(lot_view.c.member_id == member_id, lot_view.c.unit == unit)
-        .order_by(lot_view.c.priority, lot_view.c.expires_at, lot_view.c.seq)
-        .limit(limit)
-    )
-    if only_open:
-        query = query.where(lot_view.c.open)
+    query = _OPEN_LOTS if only_open else _LOTS
+    rows = await connection.execute(query, {"member": member_id, "unit": unit, "limit": limit})
     return [
         Lot(
             sequence=row.seq,
@@ -183,7 +194,7 @@ async def lots(
             pending=row.pending,
             source=row.source,
         )
-        for row in await connection.execute(query)
+        for row in rows
     ]
 
 

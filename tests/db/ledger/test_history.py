@@ -78,3 +78,21 @@ async def test_a_posting_of_several_entries_is_found_whole(book: Book, member: U
 def test_a_word_that_is_no_place_begins_at_the_newest_page(word: str) -> None:
     place = read_place(word)
     assert place is None or read_place(write_place(place)) == place
+
+
+async def test_open_lots_are_those_of_all_lots_that_are_open_wherever_they_stand(book: Book, member: UUID) -> None:
+    """A few in the account's row, a few filed: with a priority, waiting, more than the row holds."""
+    await book.unit()
+    for day in range(1, 20):
+        await book.earn(member, day, expires_at=NEW_YEAR + day * A_DAY)
+    await book.earn(member, 50, expires_at=None)
+    await book.earn(member, 60, priority=-1)
+    await book.earn(member, 70, available_at=NEW_YEAR + 9 * A_DAY, expires_at=NEW_YEAR + 99 * A_DAY)
+    await book.spend(member, 65)
+    await book.earn(member, 5, expires_at=None)
+    every = await reading.lots(book.connection, member_id=member, only_open=False)
+    shown = await reading.lots(book.connection, member_id=member)
+    assert len(every) == 23
+    assert shown == [lot for lot in every if lot.remaining > 0]
+    assert len(shown) > 16
+    assert await reading.lots(book.connection, member_id=member, limit=3) == shown[:3]
