@@ -21,6 +21,7 @@ from loyalty.kit.errors import InvalidInputError, NotFoundError
 
 _CONTEXT: Final = Context()
 _MOST_STEPS: Final = 200
+_LONGEST_NAME: Final = 200
 
 USUAL_KINDS: Final[dict[str, EventKind]] = {
     "creating_class_instance": "made",
@@ -93,6 +94,8 @@ async def name_place(connection: AsyncConnection, *, programme_id: UUID, place: 
         raise InvalidInputError(str(error), field="place") from error
     if not (names.zh or names.en):
         raise InvalidInputError("a name is needed, in Chinese or in English", field="names")
+    if max(len(names.zh), len(names.en)) > _LONGEST_NAME:
+        raise InvalidInputError(f"a name has at most {_LONGEST_NAME} characters", field="names")
     values = {"programme_id": programme_id, "place": canonical, "names": names}
     saved = insert(epcis_place_table).values(values)
     await connection.execute(saved.on_conflict_do_update(index_elements=["programme_id", "place"], set_=values))

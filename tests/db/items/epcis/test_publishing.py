@@ -146,7 +146,12 @@ async def test_what_cannot_be_shown_is_refused(brand: Brand) -> None:
         assert refused.value.field == field
     with pytest.raises(NotFoundError):
         await withhold_step(brand.connection, programme_id=brand.programme.id, biz_step="receiving")
-    for place, names, field in (("nowhere", SHOP, "place"), ("urn:epc:id:sgln:0012345.11111.0", LocalText(), "names")):
+    somewhere = "urn:epc:id:sgln:0012345.11111.0"
+    for place, names, field in (
+        ("nowhere", SHOP, "place"),
+        (somewhere, LocalText(), "names"),
+        (somewhere, LocalText(en="x" * 201), "names"),
+    ):
         with pytest.raises(InvalidInputError) as refused:
             await name_place(brand.connection, programme_id=brand.programme.id, place=place, names=names)
         assert refused.value.field == field
