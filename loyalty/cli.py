@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, _Place]] = {
     "channel": _Place("loyalty.commands.programmes", "channel", "Online shops and stores of a programme."),
     "import": _Place("loyalty.commands.imports", "imports", "Members and orders from a shop's exports."),
     "ledger": _Place("loyalty.commands.ledger", "ledger", "Verify, rebuild and sweep the books."),
+    "epcis": _Place("loyalty.commands.epcis", "epcis", "EPCIS events: captured from a file, shown to shoppers."),
     "db": _Place("loyalty.commands.database", "database", "The embedded database."),
     "doctor": _Place("loyalty.commands.doctor", "doctor", "Say what is not as it should be."),
     "serve": _Place("loyalty.commands.serving", "serve", "Answer on the web."),
