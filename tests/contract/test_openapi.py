@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from ledger import posting
 from loyalty.items.exports import create_export
 from loyalty.items.keys import FILE_NAME, MasterKeys
+from loyalty.items.links.link import Wanted, add_link
 from loyalty.items.printers import save_printer
 from loyalty.items.ranges import mint_range
 from loyalty.kit.clock import utc_now
@@ -39,6 +40,8 @@ PATTERNS = {
     "member_id": re.compile("mem_[0-9A-Za-z]{26}"),
     "hold_id": re.compile("hld_[0-9A-Za-z]{26}"),
     "redemption_id": re.compile("rdm_[0-9A-Za-z]{26}"),
+    "link_id": re.compile("lnk_[0-9A-Za-z]{26}"),
+    "value": re.compile("[0-9]{14}"),
     "range_id": re.compile("rng_[0-9A-Za-z]{26}"),
     "export_id": re.compile("exp_[0-9A-Za-z]{26}"),
     "printer_id": re.compile("prn_[0-9A-Za-z]{26}"),
@@ -65,6 +68,11 @@ async def _populate(settings: Settings) -> dict[str, str]:
         printer = await save_printer(connection, programme_id=brand.id, name="Golden Press")
         export = await create_export(
             connection, programme_id=brand.id, range_id=minted.id, base_url="https://t.example", printer_id=printer.id
+        )
+        link = await add_link(
+            connection,
+            programme_id=brand.id,
+            wanted=Wanted(value=product.gtin, link_type="pip", target="https://a.example/", title="Tea"),
         )
         member, spare = [
             (
@@ -97,6 +105,8 @@ async def _populate(settings: Settings) -> dict[str, str]:
     assert held.hold_id is not None
     return {
         "token": made.token,
+        "link_id": link.public_id,
+        "value": product.gtin,
         "member_id": member.public_id,
         "spare_id": spare.public_id,
         "gtin": product.gtin,
