@@ -50,27 +50,24 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class MasterKeys:
     """The masters by key id, and the keys of products derived from them."""
 
-    def __init__(self, masters: Mapping[int, Master], *, manifests: Path | None = None) -> None:
+    def __init__(
+        self, masters: Mapping[int, Master], *, manifests: Path | None = None, path: Path | None = None
+    ) -> None:
         if not masters:
             raise InvalidInputError("the file of item code keys holds no key", field="keys")
         for kid, master in masters.items():
             if len(master.master) != MASTER_LENGTH or len(master.pin_master) != MASTER_LENGTH:
                 raise InvalidInputError(f"the masters of key id {kid} must have {MASTER_LENGTH} bytes", field="keys")
         self.masters: Final = dict(masters)
+        self._path: Final = path
+        self._read_as = _state_of(path)
         self.manifests: Final = Manifests(manifests)
         self._derived: Final[dict[tuple[str, int], ItemKeys]] = {}
 
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read the key file. Raises NotFoundError where there is none, InvalidInputError where it is not one."""
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError as error:
-            raise NotFoundError(f"there is no file of item code keys at {path}", field="keys") from error
-        try:
-            return cls(msgspec.json.decode(content, type=_File).keys, manifests=path.parent / MANIFESTS)
-        except msgspec.MsgspecError as error:
-            raise InvalidInputError(f"{path} is not a file of item code keys: {error}", field="keys") from error
+        return cls(_read(path), manifests=path.parent / MANIFESTS, path=path)
 
     @classmethod
     def load_or_create(cls, path: Path) -> Self:
@@ -78,6 +75,16 @@ class MasterKeys:
         if not path.exists():
             _create(path)
         return cls.load(path)
+
+    def refresh(self) -> None:
+        """Learn the keys that were added to the file since it was read, so that a rotation needs no restart.
+
+        Raises InvalidInputError where the file is no longer one of keys.
+        """
+        present = _state_of(self._path)
+        if self._path is not None and present not in (None, self._read_as):
+            self.masters.update(_read(self._path))
+            self._read_as = present
 
     @property
     def kids(self) -> list[int]:
@@ -105,6 +112,8 @@ class MasterKeys:
     def verify(self, gtin: str, serial: str) -> ItemCode | None:
         """Read a serial of a product (14 digits); None where no key of ours made it. Touches no database."""
         kid = serial_kid(serial)
+        if kid is not None and kid not in self.masters:
+            self.refresh()
         return None if kid not in self.masters else self.for_product(gtin, kid).verify(serial)
 
     def verify_many(self, gtin: str, serials: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -135,7 +144,7 @@ class MasterKeys:
 def rotate(path: Path) -> MasterKeys:
     """Add a key id with new masters to the key file; new ranges use it, and older ids go on verifying.
 
-    A running server reads the file when it starts. Raises NotFoundError where there is no file, ConflictError when all
+    A running server takes it up by itself. Raises NotFoundError where there is no file, ConflictError when all
     31 key ids are taken or another rotation is under way.
     """
     successor = path.with_suffix(".new")
@@ -156,6 +165,26 @@ def rotate(path: Path) -> MasterKeys:
         successor.unlink(missing_ok=True)
         raise
     return keys
+
+
+def _read(path: Path) -> dict[int, Master]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise NotFoundError(f"there is no file of item code keys at {path}", field="keys") from error
+    try:
+        return msgspec.json.decode(content, type=_File).keys
+    except msgspec.MsgspecError as error:
+        raise InvalidInputError(f"{path} is not a file of item code keys: {error}", field="keys") from error
+
+
+def _state_of(path: Path | None) -> tuple[int, int, int] | None:
+    """What changes when a file is replaced."""
+    try:
+        found = None if path is None else path.stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 def _create(path: Path) -> None:

@@ -34,9 +34,10 @@ def read_code(keys: MasterKeys, *, gtin: str, serial: str) -> ItemCode | Unknown
     kid = serial_kid(serial)
     if kid is None:
         return "bad_serial"
-    if kid not in keys.masters:
-        return "unknown_key"
-    return keys.verify(digits, serial) or "bad_tag"
+    code = keys.verify(digits, serial)
+    if code is None:
+        return "bad_tag" if kid in keys.masters else "unknown_key"
+    return code
 
 
 async def find_code(

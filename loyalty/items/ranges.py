@@ -117,6 +117,7 @@ async def mint_range(
     KeyCompromisedError where the key has leaked, SeriesExhaustedError where the series has fewer codes left.
     """
     product = await get_product(connection, programme_id=programme_id, gtin=gtin)
+    keys.refresh()
     kid = keys.current_kid if kid is None else kid
     keys.for_product(product.gtin, kid)
     await refuse_compromised(connection, programme_id=programme_id, kid=kid)
