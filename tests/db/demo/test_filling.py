@@ -148,7 +148,7 @@ async def test_each_code_of_the_showcase_says_what_it_is_there_to_show(told: Asy
             told,
             telling.item_keys,
             programme_id=brand.programme.id,
-            gtin=link.gtin,
+            gtin=link.value,
             serial=link.serial or "",
             device="a-phone-nobody-knows",
         )
@@ -181,7 +181,7 @@ async def test_a_code_that_was_scanned_makes_room_for_a_fresh_one(told: AsyncCon
         told,
         telling.item_keys,
         programme_id=brand.programme.id,
-        gtin=link.gtin,
+        gtin=link.value,
         serial=link.serial or "",
         device="a-phone-nobody-knows",
     )
