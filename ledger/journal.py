@@ -20,6 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.books import daily_moves
+from loyalty.kit.rounding import half_up
 
 ACCOUNTS: Final = (
     *("issued", "member", "pending", "held", "debt", "redeemed", "expired", "adjusted", "forgiven", "transfer"),
@@ -40,7 +41,7 @@ class Money(msgspec.Struct, frozen=True, kw_only=True):
 
     def written(self, points: int) -> str:
         """The amount of so many points, as a decimal number: `12.50`."""
-        minor = int(points * self.value_per_point + Fraction(1, 2))
+        minor = half_up(points * self.value_per_point)
         whole, part = divmod(minor, 10**self.digits)
         return f"{whole}.{part:0{self.digits}d}" if self.digits else str(whole)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
-from typing import Final
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,10 +19,15 @@ from ledger.deferral import Deferral, Movement, defer, movement
 from ledger.experience import Age, Estimate, estimate, observe
 from loyalty.accounting.policy import WHOLE_BP, AccountingPolicy, Valuation, read_policy, valuations
 from loyalty.channels.orders.summary import MonthlySales, sales_by_month
-from loyalty.kit.clock import add_months, end_of_local_day, end_of_month, local_date, start_of_local_day, utc_now
+from loyalty.kit.clock import (
+    add_months,
+    end_of_month,
+    last_moment_of_local_day,
+    local_date,
+    start_of_local_day,
+    utc_now,
+)
 from loyalty.kit.programme import Programme
-
-_BEFORE: Final = timedelta(microseconds=1)
 
 
 class DeferredCohort(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,8 +122,8 @@ async def deferred_revenue(
     first = day.replace(day=1)
     whole = day == end_of_month(day) and day < today
     month = add_months(first, 1) if whole else first
-    closing = None if day == today else end_of_local_day(day, programme.time_zone) - _BEFORE
-    opening = start_of_local_day(first, programme.time_zone) - _BEFORE
+    closing = None if day == today else last_moment_of_local_day(day, programme.time_zone)
+    opening = last_moment_of_local_day(first - timedelta(days=1), programme.time_zone)
     policy = await read_policy(connection, programme_id=programme.id, unit=unit)
     beyond = Fraction(policy.beyond_bp, WHOLE_BP)
     flows = await _flows(connection, programme, unit, closing, known)

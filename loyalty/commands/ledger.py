@@ -1,4 +1,8 @@
-"""The books: `tallystar ledger rebuild|sweep`; what proves them is in `ledger_evidence.py`."""
+"""The books: `tallystar ledger rebuild|sweep`.
+
+What proves them is in `ledger_evidence.py`, what they say in `ledger_books.py` and, in money, in
+`ledger_money.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import click
 from ledger.rebuild import rebuild as rebuild_ledger
 from ledger.sweep import Swept, count_due
 from ledger.sweep import sweep as sweep_ledger
-from loyalty.commands import ledger_evidence
+from loyalty.commands import ledger_books, ledger_evidence, ledger_money
 from loyalty.commands.progress import Counter
 from loyalty.commands.running import Opened, answer_json, json_option, run
 from loyalty.kit.db import transaction
@@ -15,10 +19,14 @@ from loyalty.kit.db import transaction
 
 @click.group()
 def ledger() -> None:
-    """Verify, seal, prove, rebuild and sweep the books."""
+    """Read the books, close, reconcile, verify, seal, prove, rebuild and sweep them."""
 
 
-for _command in (ledger_evidence.verify, ledger_evidence.seal, ledger_evidence.prove, ledger_evidence.verifier):
+for _command in (
+    *(ledger_evidence.verify, ledger_evidence.seal, ledger_evidence.prove, ledger_evidence.verifier),
+    *(ledger_books.close, ledger_books.books, ledger_books.reconcile),
+    *(ledger_money.journal, ledger_money.deferred, ledger_money.accounting),
+):
     ledger.add_command(_command)
 
 

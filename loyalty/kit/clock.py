@@ -37,3 +37,8 @@ def start_of_local_day(day: date, time_zone: str) -> datetime:
 def end_of_local_day(day: date, time_zone: str) -> datetime:
     """The moment a local day is over, which is the first moment of the next one, in UTC."""
     return start_of_local_day(day + timedelta(days=1), time_zone)
+
+
+def last_moment_of_local_day(day: date, time_zone: str) -> datetime:
+    """The last microsecond of a local day, in UTC: for sums up to and including a moment."""
+    return end_of_local_day(day, time_zone) - timedelta(microseconds=1)
