@@ -128,5 +128,5 @@ def test_what_says_nothing_is_refused_with_the_reason(segment: str, reason: str)
     ],
 )
 def test_words_and_other_forms_are_not_taken_for_compressed_links(segment: str) -> None:
-    """The last two are compressed as GS1 Digital Link 1.1 had it, which 1.5 withdrew."""
+    """The last two are compressed as GS1 Digital Link 1.1 had it."""
     assert not is_compressed(segment)
