@@ -115,6 +115,8 @@ _UNAVAILABLE_STATES: Final = ("08", "53", "57", "58")
 """SQLSTATE classes of a server that cannot answer: connection, resources, operator intervention, system."""
 _RETRY_STATES: Final = ("40001", "40P01")
 _LOCK_NOT_AVAILABLE: Final = "55P03"
+_CANCELLED: Final = "57014"
+_DISK_FULL: Final = "53100"
 _MISSING: Final = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
 _FAULTS: Final = (DBAPIError, psycopg.Error)
 _FOR_PROGRAMS: Final = ("v1", "epcis")
@@ -211,6 +213,13 @@ def _database_refusal(error: Exception) -> DomainError | None:
         )
     if state in _RETRY_STATES:
         return UnavailableError("two requests stood in each other's way; repeat the request with the same key")
+    if state == _CANCELLED:
+        return UnavailableError("the request took too long and was given up; repeat it with the same idempotency key")
+    if state == _DISK_FULL:
+        return UnavailableError(
+            "the database's disk is full and takes no writes until it has room; then repeat the request with the same "
+            "idempotency key"
+        )
     lost = state is None and isinstance(origin, (psycopg.OperationalError, psycopg.InterfaceError))
     if lost or (state is not None and state.startswith(_UNAVAILABLE_STATES)):
         return UnavailableError("the database does not answer; repeat the request with the same idempotency key")

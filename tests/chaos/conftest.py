@@ -26,7 +26,7 @@ from tests.web.conftest import Api, make_api, serving
 
 @dataclass
 class Behind:
-    """The API whose database is behind a proxy, and that database seen directly."""
+    """The API whose database is behind a proxy, and that database seen directly, by its owner."""
 
     api: Api
     proxy: Proxy
@@ -58,7 +58,7 @@ class Behind:
 
 @pytest.fixture(scope="module")
 async def behind(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Behind]:
-    direct = create_engine(application_login(module_database_url))
+    direct = create_engine(module_database_url)
     async with proxy_before(application_login(module_database_url)) as (proxy, url):
         through = create_engine(url)
         limit_waiting(through)
