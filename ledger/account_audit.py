@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -154,8 +154,9 @@ async def _projections(connection: Driver, within: Mapping[str, UUID]) -> dict[t
 
     for row in await rows(connection, _ACCOUNTS, within):
         account(row).row = AccountRow._make(row)
-    for row in await rows(connection, _LOTS, within):
-        account(row).lots[row[2]] = row[2:]
+    async for piece in stream(connection, _LOTS, within):
+        for row in piece:
+            account(row).lots[row[2]] = row[2:]
     for row in await rows(connection, _HOLDS, within):
         account(row).holds[row[2]] = row[2:]
     for row in await rows(connection, _CLOSED, within):
@@ -199,13 +200,16 @@ def _row_problems(account: Account) -> Iterator[str]:
 
 def _lot_problems(account: Account) -> Iterator[str]:
     """A lot is filed, or stands in the account's row where it is plain and open, or is used up and stands nowhere."""
-    row, expected = account.row, account.replay.lots
-    actual = dict(account.lots)
+    row, actual, expected = account.row, account.lots, account.replay.lots
     if row is not None:
         if not len(row.inline_lots) == len(row.inline_left) == len(row.inline_expires):
             yield "account.inline_lots, inline_left and inline_expires are not of one length"
             return
+        if not row.filed and any(lot[2] for lot in actual.values()):
+            yield "account.filed is False and an open lot is filed"
         inline = list(zip(row.inline_lots, row.inline_left, row.inline_expires, strict=True))
+        if inline != sorted(inline, key=lambda lot: (lot[2] is None, lot[2], lot[0])):
+            yield "the lots in the account's row are not in the order in which they are spent"
         for sequence, left, expires_at in inline:
             if sequence in actual:
                 yield f"lot {sequence} is filed and stands in the account's row"
@@ -214,36 +218,32 @@ def _lot_problems(account: Account) -> Iterator[str]:
             actual[sequence] = (
                 sequence, granted, left, 0, expires_at, available_at, 0, None, origin, False, left > 0
             )  # fmt: skip
-        if inline != sorted(inline, key=lambda lot: (lot[2] is None, lot[2], lot[0])):
-            yield "the lots in the account's row are not in the order in which they are spent"
-        if not row.filed and any(lot[2] for lot in account.lots.values()):
-            yield "account.filed is False and an open lot is filed"
-    should = {
-        sequence: (*msgspec.structs.astuple(lot), lot.open)
+    should = (
+        (sequence, (*msgspec.structs.astuple(lot), lot.open))
         for sequence, lot in expected.items()
         if sequence in actual or lot.remaining or lot.expired or lot.pending
-    }
+    )
     yield from _differences("lot", _LOT_NAMES, actual, should)
 
 
 def _hold_problems(account: Account) -> Iterator[str]:
-    should = {hold_id: msgspec.structs.astuple(hold) for hold_id, hold in account.replay.holds.items()}
+    should = ((hold_id, msgspec.structs.astuple(hold)) for hold_id, hold in account.replay.holds.items())
     yield from _differences("hold", _HOLD_NAMES, account.holds, should)
 
 
 def _differences(
-    table: str, names: tuple[str, ...], actual: Mapping[Any, Row], should: Mapping[Any, Row]
+    table: str, names: tuple[str, ...], actual: dict[Any, Row], should: Iterable[tuple[Any, Row]]
 ) -> Iterator[str]:
-    if actual == should:
-        return
-    for key in actual.keys() - should.keys():
-        yield f"{table} {_shown(table, key)} is not in the entries"
-    for key, values in should.items():
-        if key not in actual:
+    """What is different, row by row; `actual` is used up."""
+    for key, values in should:
+        row = actual.pop(key, None)
+        if row is None:
             yield f"{table} {_shown(table, key)} is missing"
-            continue
-        for name, is_now, value in zip(names, actual[key], values, strict=True):
-            yield from _difference(f"{table} {_shown(table, key)}: {name}", name, is_now, value)
+        elif row != values:
+            for name, is_now, value in zip(names, row, values, strict=True):
+                yield from _difference(f"{table} {_shown(table, key)}: {name}", name, is_now, value)
+    for key in actual:
+        yield f"{table} {_shown(table, key)} is not in the entries"
 
 
 def _difference(place: str, name: str, is_now: Any, value: Any) -> Iterator[str]:
