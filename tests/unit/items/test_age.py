@@ -62,6 +62,7 @@ KEY = str(PRINTER.to_public())
         KEY[:20] + KEY[20:].upper(),
         str(PRINTER),
     ],
+    ids=["nothing", "prefix", "short", "one less", "one more", "one other", "other prefix", "mixed case", "secret"],
 )
 def test_what_is_no_public_key_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
