@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import posting, reading
 from ledger.posting import Posting
-from loyalty.kit.clock import utc_now
 from loyalty.kit.ids import new_id, parse_public_id
 from loyalty.web.api import points_schemas as shapes
 from loyalty.web.api.operations import IdempotencyKey, Require, keyed_problems, problems
@@ -21,6 +20,7 @@ from loyalty.web.api.people import MemberId, reading_member
 from loyalty.web.api.points import make_posting
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
+from redemption.checks import read_clock
 
 HoldId = Annotated[
     str, PathParameter(pattern=f"^{shapes.HOLD_PREFIX}_[0-9A-Za-z]{{26}}$", description="The hold's id.")
@@ -51,7 +51,7 @@ async def hold_points(
             unit=data.unit,
             amount=data.amount,
             hold_id=new_id(),
-            expires_at=utc_now() + timedelta(seconds=data.expires_in_seconds),
+            expires_at=await read_clock(connection) + timedelta(seconds=data.expires_in_seconds),
             key=key,
             source=data.source,
         )
