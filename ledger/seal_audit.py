@@ -142,11 +142,13 @@ class _FolderCheck:
 
     def files(self) -> Iterator[Finding]:
         """What is wrong with the files."""
-        newest = self._folder.newest()
-        if newest == 0 and self._known:
+        names, numbers = self._folder.names(), self._folder.numbers()
+        if not numbers and self._known:
             yield Finding(file=str(self._folder.path), problem="there are no seals in it")
-        names = self._folder.names()
-        for number in range(1, newest + 1):
+        for before, number in pairwise([0, *numbers]):
+            if number > before + 1:
+                problem = "it is missing" if number == before + 2 else f"it and all before seal {number} are missing"
+                yield Finding(seal=before + 1, file=self._folder.seal_name(before + 1), problem=problem)
             lacking = {self._folder.seal_name(number), self._folder.heads_name(number)} - names
             yield from (Finding(seal=number, file=name, problem="it is missing") for name in sorted(lacking))
             if self._folder.seal_name(number) in names:

@@ -80,9 +80,13 @@ class SealFolder:
         """The names of all files of seals; none where there is no folder."""
         return {path.name for path in self.path.glob("seal-*") if _NAME.fullmatch(path.name)}
 
+    def numbers(self) -> list[int]:
+        """The numbers that files are named by, in their order."""
+        return sorted({int(found[1]) for found in map(_NAME.fullmatch, self.names()) if found})
+
     def newest(self) -> int:
-        """The highest number that a file is named by, 0 where there is none."""
-        return max((int(found[1]) for found in map(_NAME.fullmatch, self.names()) if found), default=0)
+        """The highest of them, 0 where there is none."""
+        return max(self.numbers(), default=0)
 
     def read_seal(self, number: int) -> Seal:
         """The seal of a file. Raises FileNotFoundError, and SealFileError where it is not that seal, whole."""

@@ -58,9 +58,9 @@ def verify(*, jobs: int, seals: Path | None, keys: tuple[Path, ...], as_json: bo
     Exit code 1 where something does not follow; each finding names member, unit and the first wrong entry, or the seal
     and its file.
     """
+    evidence = _evidence(Settings.from_environment(), seals, keys)
 
     async def work(opened: Opened) -> Verification:
-        evidence = _evidence(opened.settings, seals, keys)
         async with transaction(opened.engine) as connection:
             expected = await expected_entries(connection)
         with Counter("entries", total=expected) as counter:
@@ -78,11 +78,12 @@ def verify(*, jobs: int, seals: Path | None, keys: tuple[Path, ...], as_json: bo
                 "accounts": found.accounts,
                 "entries": found.entries,
                 "seals": found.seals,
+                "folder": None if evidence.folder is None else str(evidence.folder),
                 "findings": [_as_json(finding) for finding in found.findings],
             }
         )
     else:
-        _report(found)
+        _report(found, evidence)
     if not found.passed:
         raise click.exceptions.Exit(REFUSED)
 
@@ -104,9 +105,10 @@ def _as_json(finding: Finding) -> dict[str, Any]:
     return {**msgspec.structs.asdict(finding), "member_id": member}
 
 
-def _report(found: Verification) -> None:
+def _report(found: Verification, evidence: Evidence) -> None:
     click.echo(f"{found.entries:,} entries of {found.accounts:,} accounts were replayed.")
-    click.echo(f"Seals checked: {found.seals or 0:,}.")
+    outside = f"and the files in {evidence.folder}" if evidence.folder else "in the database alone"
+    click.echo(f"Seals checked: {found.seals or 0:,}, {outside}.")
     if found.passed:
         click.echo("The books balance: every hash, balance, lot and hold follows from the entries.")
         return

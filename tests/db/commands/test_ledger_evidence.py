@@ -33,7 +33,7 @@ def test_right_books_verify_with_their_seals(books: Tallystar) -> None:
     assert "Seal 1 holds the heads of 2 accounts." in books("ledger", "seal").stdout
     told = books("ledger", "verify").stdout
     assert "3 entries of 2 accounts were replayed." in told
-    assert "Seals checked: 1." in told
+    assert f"Seals checked: 1, and the files in {books.folder / 'home' / 'seals'}." in told
     assert "The books balance" in told
     verified = books.json("ledger", "verify", "--jobs", "2")
     assert (verified["passed"], verified["seals"], verified["findings"]) == (True, 1, [])
@@ -65,7 +65,8 @@ def test_a_removed_tail_is_named_by_the_seals_outside(books: Tallystar) -> None:
         "DELETE FROM ledger.seal"
     )
     (books.folder / "home" / "seals").rename(books.folder / "elsewhere")
-    assert books.json("ledger", "verify")["passed"]
+    alone = books.json("ledger", "verify")
+    assert (alone["passed"], alone["folder"]) == (True, None)
     verified = books.json("ledger", "verify", "--seals", "elsewhere", code=1)
     named = [finding for finding in verified["findings"] if finding["member_id"]]
     assert [(finding["member_id"], finding["unit"], finding["sequence"]) for finding in named] == [

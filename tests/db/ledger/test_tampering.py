@@ -200,6 +200,18 @@ async def test_a_removed_file(books: SealedBooks, copy: SealFolder, name: str) -
     assert (2, name) in await outside_findings(books, copy)
 
 
+async def test_a_gap_of_any_width_is_said_at_once(books: SealedBooks, copy: SealFolder) -> None:
+    (copy.path / "seal-000000001.json").unlink()
+    (copy.path / "seal-000000001.heads").unlink()
+    far = copy.path / "seal-900000000000000000.json"
+    far.write_bytes(b"")
+    assert await outside_findings(books, copy) >= {
+        (1, "seal-000000001.json"),
+        (4, "seal-000000004.json"),
+        (900000000000000000, far.name),
+    }
+
+
 async def test_an_older_copy_of_the_folder_is_no_lie(books: SealedBooks, copy: SealFolder) -> None:
     for path in copy.path.glob("seal-000000003.*"):
         path.unlink()
