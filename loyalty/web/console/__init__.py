@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from loyalty.web.console import books, codes, links, member, members, overview, rules
+from loyalty.web.console import books, codes, links, member, members, overview, prints, rules
 from loyalty.web.staff.person import PAGE_ERRORS
 
 router = Router(
@@ -25,8 +25,7 @@ router = Router(
         codes.show_codes,
         codes.mint_codes,
         codes.move_range,
-        codes.download_press_file,
-        codes.download_labels,
+        *prints.HANDLERS,
         links.show_products,
         links.show_links,
         links.add_one,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import date
 from typing import Any, Final, get_args
 from uuid import UUID
@@ -10,20 +9,14 @@ from uuid import UUID
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.items.digital_link import format_link
-from loyalty.items.labels import LABELS_LIMIT, Label, label_sheet
-from loyalty.items.press import PressFile, PressOrder
 from loyalty.items.products import list_products
 from loyalty.items.ranges import (
-    CodeRange,
     NextState,
     RangePolicy,
     RangeStateError,
     change_range_state,
-    get_range,
     list_ranges,
     mint_range,
 )
@@ -32,7 +25,6 @@ from loyalty.kit.ids import parse_public_id
 from loyalty.web.console.desk import console_page, words
 from loyalty.web.forms import read_form, see_other
 from loyalty.web.i18n import Translator
-from loyalty.web.security.staff_actions import record_action
 from loyalty.web.staff.person import Desk, read_manager
 from loyalty.web.state import Services
 
@@ -85,7 +77,6 @@ async def _show(
         names={product.gtin: product.names for product in products},
         next_state=_NEXT,
         may_mint=desk.staff.may("admin"),
-        labels_limit=LABELS_LIMIT,
         form=form or dict.fromkeys(_FIELDS, ""),
         errors=errors or {},
         notice=notice,
@@ -185,69 +176,3 @@ async def move_range(
 
 def _range_uuid(text: str) -> UUID:
     return parse_public_id("rng", text, field="range")
-
-
-@post("/codes/{range_id:str}/press.csv", status_code=200)
-async def download_press_file(
-    request: Request[Any, Any, Any], services: NamedDependency[Services], range_id: FromPath[str]
-) -> Response[Any]:
-    """The file for the press. Whoever has it can print these codes, so who took it is written down."""
-    pins = (await read_form(request, "pins"))["pins"] == "yes"
-    found = await _hand_out(request, services, range_id)
-    order = PressOrder(
-        gtin=found.gtin,
-        kid=found.kid,
-        lo=found.lo,
-        hi=found.hi,
-        base_url=services.settings.public_url,
-        lot=found.lot or "",
-        contents="all" if pins else "serials",
-    )
-    file = PressFile(services.item_keys.for_product(found.gtin, found.kid), order)
-    lines = (bytes(piece) for piece in file.pieces())
-    return Stream(lines, media_type="text/csv", headers=_attachment(found, "csv"))
-
-
-@post("/codes/{range_id:str}/labels.pdf", status_code=200)
-async def download_labels(
-    request: Request[Any, Any, Any], services: NamedDependency[Services], range_id: FromPath[str]
-) -> Response[Any]:
-    """Labels of a small range as a PDF of A4 sheets; of a larger one, those of its first codes."""
-    found = await _hand_out(request, services, range_id)
-    pdf = await asyncio.to_thread(_draw_labels, services, found)
-    return Response(pdf, media_type="application/pdf", headers=_attachment(found, "pdf"))
-
-
-async def _hand_out(request: Request[Any, Any, Any], services: Services, range_id: str) -> CodeRange:
-    async with services.transaction() as connection:
-        desk = await read_manager(request, services, connection, role="admin")
-        found = await get_range(connection, programme_id=desk.programme.id, range_id=_range_uuid(range_id))
-        await record_action(
-            connection,
-            programme_id=desk.programme.id,
-            staff_id=desk.staff.id,
-            action="download-codes",
-            subject_id=found.id,
-        )
-    return found
-
-
-def _draw_labels(services: Services, found: CodeRange) -> bytes:
-    keys = services.item_keys.for_product(found.gtin, found.kid)
-    serials = [keys.mint(index) for index in range(found.lo, min(found.hi, found.lo + LABELS_LIMIT - 1) + 1)]
-    labels = [
-        Label(
-            url=format_link(services.settings.public_url, gtin=found.gtin, serial=serial),
-            gtin=found.gtin,
-            serial=serial,
-        )
-        for serial in serials
-    ]
-    return label_sheet(labels, title=found.print_order)
-
-
-def _attachment(found: CodeRange, kind: str) -> dict[str, str]:
-    return {
-        "Content-Disposition": f'attachment; filename="{found.public_id}.{kind}"',
-        "Cache-Control": "no-store",
-    }

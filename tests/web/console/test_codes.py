@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 
-import pypdf
 import pytest
 
 from loyalty.items.ranges import CodeRange, list_ranges
 from loyalty.kit.db import transaction
-from loyalty.web.security.staff_actions import list_actions
 from tests.web.console.conftest import GTIN, Life
 from tests.web.house import House
 from tests.web.member.conftest import Browser
@@ -24,7 +20,7 @@ async def ranges(house: House) -> list[CodeRange]:
         return await list_ranges(connection, programme_id=house.programme.id)
 
 
-async def test_an_administrator_mints_prints_and_activates(house: House, admin: Browser) -> None:
+async def test_an_administrator_mints_and_activates(house: House, admin: Browser) -> None:
     await admin.get("/console/codes")
     await admin.send("/console/codes/mint", **FORM, pin="yes", expires_on="2027-09-30")
 
@@ -33,28 +29,9 @@ async def test_an_administrator_mints_prints_and_activates(house: House, admin: 
     assert "2026-12" in admin.words
     assert "best by 30 Sep 2027" in admin.words
 
-    pressed = await admin.send(f"/console/codes/{newest.public_id}/press.csv", pins="yes")
-    lines = list(csv.DictReader(io.StringIO(pressed.text)))
-    assert pressed.headers["content-disposition"] == f'attachment; filename="{newest.public_id}.csv"'
-    assert len(lines) == 1200
-    assert lines[0]["url"].endswith(f"/01/{GTIN}/21/{lines[0]['serial']}")
-    assert lines[0]["pin"]
-    async with transaction(house.engine) as connection:
-        done = await list_actions(connection, programme_id=house.programme.id, subject_id=newest.id)
-    assert [(each.name, each.action) for each in done] == [("Zhao Lei", "download-codes")]
-
     await admin.get("/console/codes")
     await admin.send(f"/console/codes/{newest.public_id}/state", state="activated")
     assert (await ranges(house))[0].state == "activated"
-
-
-async def test_labels_come_as_a_pdf(admin: Browser, life: Life) -> None:
-    await admin.get("/console/codes")
-
-    answer = await admin.send(f"/console/codes/{life.on_sale.public_id}/labels.pdf")
-
-    assert answer.headers["content-type"] == "application/pdf"
-    assert f"(01) {GTIN}" in pypdf.PdfReader(io.BytesIO(answer.content)).pages[0].extract_text()
 
 
 @pytest.mark.parametrize(
@@ -94,7 +71,7 @@ async def test_crm_sees_codes_but_neither_mints_nor_takes_them(house: House, man
     assert "Mint codes" not in manager.words
     before = await ranges(house)
 
-    for path in ("mint", f"{life.on_sale.public_id}/press.csv", f"{life.on_sale.public_id}/state"):
+    for path in ("mint", f"{life.on_sale.public_id}/exports", f"{life.on_sale.public_id}/state"):
         await manager.get("/console/codes")
         answer = await manager.send(f"/console/codes/{path}", **FORM, state="sold")
         assert answer.status_code == 403
