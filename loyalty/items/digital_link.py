@@ -86,12 +86,17 @@ class DigitalLink(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def path(self) -> str:
         """The canonical path that identifies the thing: key and qualifiers, encoded, without attributes."""
-        return f"/{self.key}/{quote(self.value, safe='')}{qualifier_path(self.qualifiers)}"
+        return qualifier_path({self.key: self.value, **self.qualifiers})
 
 
 def qualifier_path(qualifiers: Mapping[str, str]) -> str:
     """The part of a path that qualifies a key, such as `/10/L1`; empty where there is nothing to qualify it."""
-    return "".join(f"/{identifier}/{quote(value, safe='')}" for identifier, value in qualifiers.items())
+    return "".join(f"/{identifier}/{_segment(value)}" for identifier, value in qualifiers.items())
+
+
+def _segment(value: str) -> str:
+    """A value as a part of a path. One of dots alone would be taken for a direction, so its dots are encoded too."""
+    return quote(value, safe="") if value not in (".", "..") else value.replace(".", "%2E")
 
 
 def format_link(

@@ -42,8 +42,16 @@ STANDARD_VALID: Final[list[tuple[str, Said]]] = [
     ("https://id.gs1.org/414/9520123456788", {"414": "9520123456788"}),
     ("https://id.gs1.org/414/9520123456788/254/32a%2Fb", {"414": "9520123456788", "254": "32a/b"}),
     (
+        "https://id.gs1.org/00/195201234567891232?02=09520123456788&37=25&10=ABC123",
+        {"00": "195201234567891232", "02": "09520123456788", "37": "25", "10": "ABC123"},
+    ),
+    (
         "https://example.com/8004/9520614141234567?01=09520123456788",
         {"8004": "9520614141234567", "01": "09520123456788"},
+    ),
+    (
+        "https://example.com/01/09520123456788?8004=9520614141234567",
+        {"01": "09520123456788", "8004": "9520614141234567"},
     ),
 ]
 """GS1 Digital Link Standard: URI Syntax, section 5 (examples), as the GS1 Barcode Syntax Engine's tests
@@ -283,6 +291,48 @@ BARCODE_PARSER_INVALID: Final[list[tuple[str, str, str]]] = [
 ]
 """Gs1BarcodeParser.Tests, DigitalLinkTests: the forms it calls valid and invalid."""
 
+GLYPH_VALID: Final[list[tuple[str, Said]]] = [
+    (
+        "http://brand.example/links/414/9520123456788/254/32a%2fb?linkType=gs1%3Atraceability&label=caf%C3%A9#details",
+        {"414": "9520123456788", "254": "32a/b"},
+    ),
+    ("HTTPS://ID.GS1.ORG/01/09520123456788", {"01": "09520123456788"}),
+    ("https://id.gs1.org/415/9520123456788/8020/REF-123", {"415": "9520123456788", "8020": "REF-123"}),
+    ("https://id.gs1.org/01/09520123456788/10/%2E", {"01": "09520123456788", "10": "."}),
+    ("https://id.gs1.org/01/09520123456788/10/%2E%2E", {"01": "09520123456788", "10": ".."}),
+    (
+        "https://id.gs1.org/01/09520123456788/10/A%2BB?17=201225;3103=000195",
+        {"01": "09520123456788", "10": "A+B", "17": "201225", "3103": "000195"},
+    ),
+]
+GLYPH_INVALID: Final[list[tuple[str, str, str]]] = [
+    ("https://id.gs1.org/gtin/09520123456788", "path", "short names"),
+    ("https://id.gs1.org/01/0952012345678", "01", "14 digits here, not 13"),
+    ("https://id.gs1.org/01/09520123456788/21/123/10/LOT", "path[4]", "10 is out of order"),
+    ("https://id.gs1.org/01/09520123456788?10=LOT", "query[10]", "belongs in the path"),
+    ("https://id.gs1.org/01/09520123456788?236=12098", "query[236]", "not a GS1 identifier"),
+    ("https://id.gs1.org/01/09520123456788?12345=12098", "query[12345]", "not a GS1 identifier"),
+    ("https://id.gs1.org/01/09520123456788?17=201225&17=201226", "query[17]", "twice"),
+    ("https://id.gs1.org/01/09520123456788%ZZ", "01", "percent sign without"),
+    ("https://id.gs1.org/01/09520123456788/", "path[2]", "an empty part"),
+    ("https://id.gs1.org/01/09520123456788?linkType=café", "uri", "percent-encode it"),
+    ("https://id.gs1.org/01/09520123456789", "01", "check digit"),
+]
+"""EvotecIT/CodeGlyphX, CodeGlyphX.Tests, Gs1DigitalLinkTests, which hold to URI Syntax 1.6.0, sections 4.12 and 5."""
+
+PARTY_VALID: Final[list[tuple[str, Said]]] = [
+    ("https://id.gs1.org/417/4012345000009", {"417": "4012345000009"}),
+    ("https://id.gs1.org/253/4012345000115ebon-4711", {"253": "4012345000115ebon-4711"}),
+    ("https://id.gs1.org/8004/4012345ABCD-123", {"8004": "4012345ABCD-123"}),
+    ("https://id.gs1.org/8003/04012345111118988", {"8003": "04012345111118988"}),
+    ("https://id.gs1.org/414/4012345000108", {"414": "4012345000108"}),
+    (
+        "https://id.gs1.org/01/04012345999990/10/20210401-A/21/XYZ-1234",
+        {"01": "04012345999990", "10": "20210401-A", "21": "XYZ-1234"},
+    ),
+]
+"""RalphTro/fictitiousOne, testData.md: what a resolver is to be filled with for trying it out."""
+
 RESOLVER_SUITE_INVALID: Final[list[tuple[str, str, str]]] = [
     ("https://id.gs1.org/01/09506000134376/foo", "path[2]", "not a qualifier"),
     ("https://id.gs1.org/01/09506000134376/badrequest", "path[2]", "not a qualifier"),
@@ -335,6 +385,36 @@ DIFFERENT: Final[list[tuple[str, Said | str, str]]] = [
         "https://id.gs1.org/01/05412345000013?02=05412345000013",
         "cannot be said of one thing",
         "a GTIN and the GTIN of contents exclude each other (Syntax Dictionary, ex)",
+    ),
+    (
+        "https://id.gs1.org/01/09520123456788?",
+        {"01": "09520123456788"},
+        "CodeGlyphX refuses an empty query; it says nothing that could be wrong",
+    ),
+    (
+        "https://id.gs1.org/01/09520123456788/10/ABC123#details",
+        {"01": "09520123456788", "10": "ABC123"},
+        "some refuse a fragment, which the syntax does not have; it never reaches a server, so it is ignored",
+    ),
+    (
+        "https://id.gs1.org?01=09520123456788&21=12345",
+        "no primary key",
+        "OpenEPCIS reads links of a query alone; the syntax has a key in the path",
+    ),
+    (
+        "https://id.gs1.org/01/09520123456788/12345/XYZ",
+        "not a qualifier",
+        "OpenEPCIS reads what it knows and leaves the rest out; a resolver answers 400",
+    ),
+    (
+        "https://id.gs1.org/01/09520123456788/10/LOT@123",
+        "not a value that 10 can have",
+        "OpenEPCIS does not look at characters; the General Specifications have no @ in a lot",
+    ),
+    (
+        "https://id.gs1.org/01/09520123456788/21/",
+        "no value",
+        "OpenEPCIS reads an empty serial",
     ),
     (
         "https://id.gs1.org/01/05412345000013?17=261231;3103=000189",

@@ -52,6 +52,8 @@ def test_an_items_address() -> None:
         *forms.TOOLKIT_VALID,
         *forms.BIIP_VALID,
         *forms.BARCODE_PARSER_VALID,
+        *forms.GLYPH_VALID,
+        *forms.PARTY_VALID,
     ],
 )
 def test_documented_forms_are_read_and_say_what_their_source_says(uri: str, said: forms.Said) -> None:
@@ -65,6 +67,7 @@ def test_documented_forms_are_read_and_say_what_their_source_says(uri: str, said
         *forms.ENGINE_INVALID,
         *forms.BIIP_INVALID,
         *forms.BARCODE_PARSER_INVALID,
+        *forms.GLYPH_INVALID,
         *forms.RESOLVER_SUITE_INVALID,
     ],
 )
@@ -176,6 +179,14 @@ def test_with_a_known_stem_the_key_is_right_behind_it() -> None:
     for uri in (f"/shop/01/{GTIN}", f"/01/{GTIN}/01/{GTIN}"):
         with pytest.raises(DigitalLinkError):
             parse_link(uri, stem="")
+
+
+@pytest.mark.parametrize(("lot", "written"), [(".", "%2E"), ("..", "%2E%2E"), ("...", "..."), ("A.B", "A.B")])
+def test_dots_alone_are_written_so_that_no_path_is_cut_short(lot: str, written: str) -> None:
+    """RFC 3986, section 6.2.2.3: whoever normalises a path takes segments of dots for directions."""
+    link = format_link("https://example.com", gtin=GTIN, lot=lot)
+    assert link.endswith(f"/10/{written}")
+    assert parse_link(link).lot == lot
 
 
 def test_what_cannot_be_read_back_is_not_written() -> None:

@@ -12,6 +12,7 @@ from tests.unit.items.digital_link_forms import (
     BARCODE_PARSER_INVALID,
     BIIP_INVALID,
     ENGINE_INVALID,
+    GLYPH_INVALID,
     RESOLVER_SUITE_INVALID,
     STANDARD_VALID,
 )
@@ -41,12 +42,15 @@ REFUSED: Final = [
 
 
 def _paths(forms: list[tuple[str, str, str]]) -> list[tuple[str, str]]:
-    """Those of the forms whose path begins with a key: their path and query, and the place at fault."""
+    """Those of the forms whose path begins with a key: their path and query, and the place at fault.
+
+    Not those with a slash at the end: the syntax refuses it, a resolver should bear with it.
+    """
     parts = [(urlsplit(address), place) for address, place, _ in forms if place not in ("uri", "scheme", "host")]
     return [
         (urlunsplit(("", "", *each[2:])), place)
         for each, place in parts
-        if each.path[1:].partition("/")[0] in PRIMARY_KEYS
+        if each.path[1:].partition("/")[0] in PRIMARY_KEYS and not each.path.endswith("/")
     ]
 
 
@@ -58,7 +62,8 @@ async def test_what_is_wrong_is_refused_by_its_place_and_reason(shop: Shop, path
 
 
 @pytest.mark.parametrize(
-    ("address", "place"), _paths(RESOLVER_SUITE_INVALID + ENGINE_INVALID + BIIP_INVALID + BARCODE_PARSER_INVALID)
+    ("address", "place"),
+    _paths(RESOLVER_SUITE_INVALID + ENGINE_INVALID + BIIP_INVALID + BARCODE_PARSER_INVALID + GLYPH_INVALID),
 )
 async def test_what_others_call_invalid_is_refused_by_its_place(shop: Shop, address: str, place: str) -> None:
     assert_problem(await shop.ask(address), 400, "invalid-digital-link", place)
