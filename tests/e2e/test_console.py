@@ -28,7 +28,7 @@ from tests.e2e.test_shopper_journey import Scheme, phone
 pytestmark = pytest.mark.e2e
 
 _customers: Final = count(7001)
-PAGES: Final = ("", "/members", "/ledger", "/codes", "/rules", "/tiers", "/catalogue")
+PAGES: Final = ("", "/members", "/ledger", "/codes", "/printers", "/rules", "/tiers", "/catalogue")
 
 
 async def long_story(connection: AsyncConnection, shop: LiveShop) -> Member:
