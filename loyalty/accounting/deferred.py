@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from typing import Final
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.books import CohortFlow, Known, cohort_flows
 from ledger.deferral import Deferral, Movement, defer, movement
 from ledger.experience import Age, Estimate, estimate, observe
+from ledger.units import get_unit
 from loyalty.accounting.policy import WHOLE_BP, AccountingPolicy, Valuation, read_policy, valuations
 from loyalty.channels.orders.summary import MonthlySales, sales_by_month
 from loyalty.kit.clock import (
@@ -27,7 +29,10 @@ from loyalty.kit.clock import (
     start_of_local_day,
     utc_now,
 )
+from loyalty.kit.errors import InvalidInputError
 from loyalty.kit.programme import Programme
+
+_FIRST_DAY: Final = date(1970, 1, 1)
 
 
 class DeferredCohort(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +120,12 @@ async def deferred_revenue(
 
     Expectations are those of the months that were over when the period ended: with the last day of a month, of that
     month too. Cohorts of which nothing is deferred any more, and was not when the period began, are left out.
+    Raises InvalidInputError (last), NotFoundError (unit).
     """
+    if last is not None and last < _FIRST_DAY:
+        message = f"is before {_FIRST_DAY}"
+        raise InvalidInputError(message, field="last")
+    await get_unit(connection, programme_id=programme.id, code=unit)
     now = utc_now()
     today = local_date(now, programme.time_zone)
     day = min(last or today, today)

@@ -132,7 +132,6 @@ def deferred(*, programme: str | None, unit: str, month: str | None, known: Know
 
     async def work(opened: Opened, connection: AsyncConnection) -> tuple[Programme, DeferralReport]:
         found = await opened.programme(connection, programme)
-        await get_unit(connection, programme_id=found.id, code=unit)
         last = month_of(parse_day(f"{month}-01", "month"))[1] if month else None
         return found, await deferred_revenue(connection, found, unit=unit, last=last, known=known)
 

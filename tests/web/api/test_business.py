@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from loyalty.kit.clock import utc_now
 from loyalty.kit.db import transaction
 from loyalty.kit.programme import Channel
 from loyalty.web.api.people import member_uuid
@@ -306,6 +307,35 @@ async def test_the_books_balance(brand_api: Api, rich_member: str) -> None:
     assert (owed["members"], owed["spendable"], owed["owed_to_members"]) == (1, 850, 850)
     months = (await brand_api.get("/reports/monthly-flow", months=24)).json()["data"]
     assert (sum(month["earned"] for month in months), sum(month["redeemed"] for month in months)) == (1300, 450)
+
+
+async def test_the_books_are_told_as_of_any_moment(brand_api: Api, rich_member: str) -> None:
+    before = utc_now()
+    await brand_api.post(f"/members/{rich_member}/points/spend", {"amount": 450, "source": "game:3"})
+    for known in ("then", "now"):
+        asked = {"moment": before.isoformat(), "known": known}
+        (owed,) = (await brand_api.get("/reports/liability", **asked)).json()["data"]
+        assert owed["spendable"] == 1000
+        trial = (await brand_api.get("/reports/trial-balance", **asked)).json()
+        assert {line["account"]: line["balance"] for line in trial["data"]} == {"issued": -1000, "member": 1000}
+        expiry = (await brand_api.get("/reports/expiry", **asked)).json()["data"]
+        assert sum(line["amount"] for line in expiry) == 1000
+        months = (await brand_api.get("/reports/monthly-flow", **asked)).json()["data"]
+        assert [month["redeemed"] for month in months] == [0]
+    assert_problem(await brand_api.get("/reports/expiry", moment="2026-01-01T00:00:00"), 400, "invalid-input")
+
+
+async def test_deferred_revenue_is_told_with_what_it_rests_on(brand_api: Api, rich_member: str) -> None:
+    assert rich_member
+    await brand_api.post("/orders", _order())
+    told = (await brand_api.get("/reports/deferred-revenue")).json()
+    (currency,) = told["currencies"]
+    months = told["months"]
+    assert currency["currency"] == "CNY"
+    assert currency["closing_minor"] == sum(month["closing_minor"] for month in months) > 0
+    assert {month["expected_at_sale_bp"] for month in months} == {10_000}
+    assert_problem(await brand_api.get("/reports/deferred-revenue", unit="stars"), 404, "not-found")
+    assert_problem(await brand_api.get("/reports/deferred-revenue", last="1960-01-01"), 400, "invalid-input")
 
 
 async def test_any_key_may_ask_what_it_may_do(brand_api: Api) -> None:
