@@ -10,7 +10,7 @@ export TALLYSTAR_HOME ?= $(CURDIR)/.tallystar
 help:
 	@echo "make demo       a believable brand, running, with addresses to look at"
 	@echo "make test       every test but the long ones"
-	@echo "make test-long  the long ones: many more examples, and the whole demonstration"
+	@echo "make test-long  the long ones: many more examples, a hundred kills, the whole demonstration"
 	@echo "make check      format, lint, types, import rule"
 	@echo "make bench      ratios against a baseline measured in the same run"
 	@echo "make format     write the format that check asks for"

@@ -27,7 +27,7 @@ async def kill_in_rounds(installation: Installation, load: Load, rounds: int) ->
         await asyncio.sleep(chance.uniform(0.05, 1.5))
         await asyncio.to_thread(kills[number % len(kills)])
         await asyncio.to_thread(installation.start)
-        await _wait_for_more(load, answered + load.clients)
+        await _wait_for_more(load, answered + 4 * load.clients)
 
 
 def _answered(load: Load) -> int:
