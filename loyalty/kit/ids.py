@@ -15,8 +15,10 @@ from loyalty.kit.errors import NotFoundError
 
 CROCKFORD_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ENCODED_LENGTH: Final = 26
-_FOLD: Final = str.maketrans("OIL", "011")
-_VALUES: Final = {character: value for value, character in enumerate(CROCKFORD_ALPHABET)}
+_PAIRS: Final = [first + second for first in CROCKFORD_ALPHABET for second in CROCKFORD_ALPHABET]
+_PYTHONS_DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+_READ: Final = str.maketrans(CROCKFORD_ALPHABET + "OILU", _PYTHONS_DIGITS + "011*")
+"""From Crockford's digits to those that `int` reads in base 32."""
 
 
 def new_id() -> UUID:
@@ -26,19 +28,16 @@ def new_id() -> UUID:
 
 def encode_base32(value: int, length: int) -> str:
     """Write a non-negative integer as `length` Crockford base-32 characters, most significant first."""
-    return "".join(CROCKFORD_ALPHABET[(value >> shift) & 31] for shift in range(5 * (length - 1), -1, -5))
+    pairs = "".join([_PAIRS[(value >> shift) & 1023] for shift in range(10 * ((length + 1) // 2 - 1), -1, -10)])
+    return pairs[-length:]
 
 
 def decode_base32(text: str) -> int:
     """Read Crockford base-32, folding case, `O` to `0`, `I` and `L` to `1`. Raises ValueError on anything else."""
-    value = 0
-    for character in text.upper().translate(_FOLD):
-        digit = _VALUES.get(character)
-        if digit is None:
-            message = f"{character!r} is not a base-32 character"
-            raise ValueError(message)
-        value = value << 5 | digit
-    return value
+    if not (text.isascii() and text.isalnum()):  # `int` would also read signs, blanks and underscores
+        message = "there is a character that is not of base 32"
+        raise ValueError(message)
+    return int(text.upper().translate(_READ), 32)
 
 
 def public_id(prefix: str, identifier: UUID) -> str:
