@@ -1,8 +1,13 @@
-"""Counting in bulk: what many members did, rolled up and evaluated in a few statements for all of them.
+"""Counting in bulk: what many members did, rolled up and evaluated in one round trip for all of them.
 
 It ends in the same roll-up, tiers and history as `qualification.record` and `qualification.evaluate` called one after
-the other in the order of what happened; an import of years needs it in seconds. The decisions are the same functions,
-fed from the roll-up in memory.
+the other in the order of what happened; an import of years needs it in seconds, and a posting over HTTP in fractions
+of a millisecond. The decisions are the same functions, fed from the roll-up in memory.
+
+Published versions of a ladder never change, so they are remembered from one call to the next. What is written depends
+on them, and is therefore written under a condition: that the newest version is still the one remembered, written by
+the same transaction. Where it is not, nothing is written, and everything is done again by the versions there are. So a
+version counts from the moment it is committed, in every process, and nobody has to be told.
 """
 
 from __future__ import annotations
@@ -11,22 +16,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.clock import local_date, start_of_local_day, utc_now
+from loyalty.kit.db import to_json
+from loyalty.kit.driver import fetch, uuid_array
 from loyalty.kit.errors import NotFoundError
-from loyalty.kit.programme import get_programme
 from tiers.deciding import Decision, Measure, Rules, TierState, decide_upgrade, not_before, start_state
 from tiers.ladders import DEFAULT_LADDER, LadderVersion, LifetimeWindow, list_ladder_versions
-from tiers.states import read_state, write
-from tiers.tables import member_tier_table, tier_activity_table
+from tiers.states import write
 from tiers.windows import Span, span_on
+
+_MOST_REMEMBERED: Final = 1_000
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,15 +50,17 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _RollUp = defaultdict[str, dict[date, int]]
+_Place = tuple[UUID, str, date]
 
-_RECORD: Final = text("""
-    INSERT INTO tier_activity (member_id, metric, day, programme_id, amount)
-    SELECT member_id, metric, day, :programme, amount
-    FROM unnest(CAST(:members AS uuid[]), CAST(:metrics AS text[]), CAST(:days AS date[]), CAST(:amounts AS bigint[]))
-        AS n (member_id, metric, day, amount)
-    ORDER BY member_id, metric, day
-    ON CONFLICT (member_id, metric, day) DO UPDATE SET amount = tier_activity.amount + excluded.amount
-""")
+_STAMP: Final = "SELECT ladder_stamp(%s, %s)"
+_COUNT: Final = """
+    SELECT count_tier_activity(
+        %s, %s, %s, %s::uuid[], %s::json, %s::text[], %s::date, %s::date, %s::json
+    )::text
+"""
+_ROLL_UPS: Final = """
+    SELECT member_id, metric, day, amount FROM tier_roll_ups(%s::uuid[], %s::text[], %s::date, %s::date)
+"""
 
 
 async def count_activities(
@@ -70,107 +77,205 @@ async def count_activities(
     """
     if not activities:
         return
-    time_zone = (await get_programme(connection, programme_id)).time_zone
-    versions = await list_ladder_versions(connection, programme_id=programme_id, ladder_code=ladder_code)
-    ladder = _Ladder(versions, time_zone) if versions else None
-    if ladder is not None:
-        by_member: dict[UUID, list[Activity]] = {}
-        for activity in sorted(activities, key=lambda activity: activity.happened_at):
-            by_member.setdefault(activity.member_id, []).append(activity)
-        states = await _lock_states(connection, programme_id, ladder, ladder_code, by_member)
-        roll_ups = await _read_roll_ups(connection, ladder, list(by_member), activities)
+    ladder = _remembered.get((programme_id, ladder_code)) or await _learn(connection, programme_id, ladder_code)
+    by_member: dict[UUID, list[Activity]] = {}
+    for activity in sorted(activities, key=lambda activity: activity.happened_at):
+        by_member.setdefault(activity.member_id, []).append(activity)
+    while (found := await _record(connection, ladder, by_member)) is None:
+        ladder = await _learn(connection, programme_id, ladder_code)
+    moving = {member_id: done for member_id, done in by_member.items() if found.may_move(ladder, member_id, done)}
+    if moving:
+        roll_ups = await _read_roll_ups(connection, ladder, moving, found)
         decisions = [
             decision
-            for member_id, done in by_member.items()
-            for decision in _decide(ladder, states[member_id], roll_ups[member_id], done)
+            for member_id, done in moving.items()
+            for decision in _decide(ladder, found.states[member_id], roll_ups[member_id], done)
         ]
         await write(connection, decisions)
-    await _record(connection, programme_id, time_zone, activities)
 
 
 class _Ladder:
-    """All versions of a ladder, each in force from its moment on, and the first also before."""
+    """All versions of a ladder, each in force from its moment on, and the first also before. There may be none."""
 
-    def __init__(self, versions: Sequence[LadderVersion], time_zone: str) -> None:
+    def __init__(self, programme_id: UUID, code: str, stamp: str, versions: Sequence[LadderVersion]) -> None:
+        self.programme_id = programme_id
+        self.code = code
+        self.stamp = stamp
+        self.time_zone = stamp.partition(" ")[0]
         ordered = sorted(versions, key=lambda version: version.effective_at)
-        self.rules = [Rules(version, time_zone) for version in ordered]
-        self.time_zone = time_zone
+        self.rules = [Rules(version, self.time_zone) for version in ordered]
+        self.metrics = sorted({metric for rules in self.rules for metric in rules.metrics})
+        self.only_lifetime = all(isinstance(rules.version.ladder.window, LifetimeWindow) for rules in self.rules)
 
     def at(self, moment: datetime) -> Rules:
         """The rules in force at a moment."""
         begun = [rules for rules in self.rules if rules.version.effective_at <= moment]
         return begun[-1] if begun else self.rules[0]
 
-    @property
-    def metrics(self) -> list[str]:
-        """Every metric that some version counts."""
-        return sorted({metric for rules in self.rules for metric in rules.metrics})
-
-    @property
-    def only_lifetime(self) -> bool:
-        """Whether no version asks on which day something counted."""
-        return all(isinstance(rules.version.ladder.window, LifetimeWindow) for rules in self.rules)
+    def since(self, moment: datetime) -> Sequence[Rules]:
+        """The rules in force at a moment or later."""
+        begun = sum(rules.version.effective_at <= moment for rules in self.rules)
+        return self.rules[max(begun - 1, 0) :]
 
     def first_day(self, day: date) -> date:
         """The first day that may count for a decision on `day` or later."""
         return min(span_on(rules.version.ladder.window, day).first_day or date.min for rules in self.rules)
 
 
-async def _lock_states(
-    connection: AsyncConnection,
-    programme_id: UUID,
-    ladder: _Ladder,
-    ladder_code: str,
-    by_member: Mapping[UUID, Sequence[Activity]],
-) -> dict[UUID, TierState]:
-    """Lock the members' rows, made where there are none, in the order of their ids."""
-    states = await _select_states(connection, ladder_code, by_member)
-    missing = sorted(by_member.keys() - states.keys())
-    if missing:
-        starts = [
-            msgspec.structs.asdict(start_state(ladder.at(by_member[member_id][0].happened_at), member_id=member_id))
-            for member_id in missing
-        ]
-        await connection.execute(insert(member_tier_table).on_conflict_do_nothing(), starts)
-        states |= await _select_states(connection, ladder_code, missing)
-    if any(state.programme_id != programme_id for state in states.values()):
-        raise NotFoundError("the member is not in this programme", field="member")
-    return states
+_remembered: Final[dict[tuple[UUID, str], _Ladder]] = {}
 
 
-async def _select_states(
-    connection: AsyncConnection, ladder_code: str, member_ids: Iterable[UUID]
-) -> dict[UUID, TierState]:
-    columns = member_tier_table.c
-    rows = await connection.execute(
-        select(member_tier_table)
-        .where(columns.member_id.in_(list(member_ids)), columns.ladder_code == ladder_code)
-        .order_by(columns.member_id)
-        .with_for_update()
+async def _learn(connection: AsyncConnection, programme_id: UUID, ladder_code: str) -> _Ladder:
+    """Read the versions there are, and remember them. Raises NotFoundError for an unknown programme."""
+    ((stamp,),) = await fetch(connection, _STAMP, (programme_id, ladder_code))
+    if stamp is None:
+        message = f"there is no programme {programme_id}"
+        raise NotFoundError(message, field="programme")
+    versions = await list_ladder_versions(connection, programme_id=programme_id, ladder_code=ladder_code)
+    ladder = _Ladder(programme_id, ladder_code, stamp, versions)
+    if len(_remembered) >= _MOST_REMEMBERED:
+        _remembered.clear()
+    _remembered[programme_id, ladder_code] = ladder
+    return ladder
+
+
+class _Counted(msgspec.Struct, frozen=True):
+    """What `count_tier_activity` answers: states, most and least of each sum, and the days that had no row before."""
+
+    states: list[TierState] | None
+    bounds: list[tuple[UUID, str, int, int]] | None
+    new: list[_Place] | None
+
+
+_read_counted: Final = msgspec.json.Decoder(_Counted).decode
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """Members' states, locked; what their sums came to at most and at least, before; and what was added since."""
+
+    states: Mapping[UUID, TierState]
+    bounds: Mapping[tuple[UUID, str], tuple[int, int]]
+    earliest: date
+    amounts: Mapping[_Place, int]
+    new: frozenset[_Place]
+
+    def may_move(self, ladder: _Ladder, member_id: UUID, activities: Sequence[Activity]) -> bool:
+        """Whether a decision about the member is possible; of nearly all that is ruled out by two sums of everything.
+
+        Most sums are taken over fewer days, and none comes to more than the days that add to it.
+        """
+        state = self.states.get(member_id)
+        if state is None:
+            return False  # there is no ladder
+        most: dict[str, int] = {}
+        least: dict[str, int] = {}
+        for metric in ladder.metrics:
+            most[metric], least[metric] = self.bounds.get((member_id, metric), (0, 0))
+        for activity in activities:
+            if activity.metric in most:
+                most[activity.metric] += max(activity.amount, 0)
+                least[activity.metric] += min(activity.amount, 0)
+        for rules in ladder.since(not_before(state, activities[0].happened_at)):
+            tier = rules.tier_of(state)
+            above = rules.version.ladder.above(tier)
+            if above is not None and rules.value(most) >= above.threshold:
+                return True
+            if isinstance(rules.version.ladder.window, LifetimeWindow) and (
+                state.grace_until is not None or state.valid_until is not None or rules.value(least) < tier.threshold
+            ):
+                return True
+        return False
+
+
+async def _record(
+    connection: AsyncConnection, ladder: _Ladder, by_member: Mapping[UUID, Sequence[Activity]]
+) -> _Found | None:
+    """Lock the members' rows, made where there are none, read what there is and add the activities to it.
+
+    Answers None, with nothing written, where the ladder is not what is remembered of it.
+    """
+    amounts = _amounts(ladder, by_member)
+    earliest = min(local_date(done[0].happened_at, ladder.time_zone) for done in by_member.values())
+    starts = [_start(ladder, member_id, done[0]) for member_id, done in by_member.items()] if ladder.rules else None
+    added = [
+        {"member_id": member_id, "metric": metric, "day": day, "amount": amount}
+        for (member_id, metric, day), amount in amounts.items()
+    ]
+    members, *sums = _sums(ladder, by_member, earliest)
+    ((told,),) = await fetch(
+        connection,
+        _COUNT,
+        (
+            ladder.programme_id,
+            ladder.code,
+            ladder.stamp,
+            members,
+            to_json(starts) if starts is not None else None,
+            *sums,
+            to_json(added),
+        ),
     )
-    return {row.member_id: read_state(row) for row in rows}
+    if told is None:
+        return None
+    counted = _read_counted(told)
+    states = {state.member_id: state for state in counted.states or ()}
+    if any(state.programme_id != ladder.programme_id for state in states.values()):
+        raise NotFoundError("the member is not in this programme", field="member")
+    bounds = {(member_id, metric): (most, least) for member_id, metric, most, least in counted.bounds or ()}
+    return _Found(states, bounds, earliest, amounts, frozenset(counted.new or ()))
+
+
+def _fold(ladder: _Ladder, earliest: date) -> date:
+    return earliest if ladder.only_lifetime else date.min
+
+
+def _sums(ladder: _Ladder, members: Iterable[UUID], earliest: date) -> tuple[str, str, date, date]:
+    """What of the roll-ups may count for decisions on `earliest` or later, as `tier_roll_ups` takes it."""
+    metrics = "{" + ",".join(ladder.metrics) + "}"
+    first_day = ladder.first_day(earliest) if ladder.rules else earliest
+    return uuid_array(members), metrics, _fold(ladder, earliest), first_day
 
 
 async def _read_roll_ups(
-    connection: AsyncConnection, ladder: _Ladder, member_ids: Sequence[UUID], activities: Sequence[Activity]
+    connection: AsyncConnection, ladder: _Ladder, members: Iterable[UUID], found: _Found
 ) -> dict[UUID, _RollUp]:
-    """What was rolled up before, as far as it may count; for lifetime sums, all before these activities as one day."""
-    earliest = min(local_date(activity.happened_at, ladder.time_zone) for activity in activities)
-    columns = tier_activity_table.c
-    day = func.greatest(columns.day, earliest) if ladder.only_lifetime else columns.day
-    rows = await connection.execute(
-        select(columns.member_id, columns.metric, day.label("day"), func.sum(columns.amount).label("amount"))
-        .where(
-            columns.member_id.in_(member_ids),
-            columns.metric.in_(ladder.metrics),
-            columns.day >= ladder.first_day(earliest),
-        )
-        .group_by(columns.member_id, columns.metric, day)
-    )
-    roll_ups: dict[UUID, _RollUp] = {member_id: defaultdict(dict) for member_id in member_ids}
-    for row in rows:
-        roll_ups[row.member_id][row.metric][row.day] = int(row.amount)
+    """What was rolled up before these activities, which are taken off again to be decided about one by one."""
+    fold = _fold(ladder, found.earliest)
+    roll_ups: dict[UUID, _RollUp] = {member_id: defaultdict(dict) for member_id in members}
+    rows = await fetch(connection, _ROLL_UPS, _sums(ladder, members, found.earliest))
+    for member_id, metric, day, amount in rows:
+        roll_ups[member_id][metric][day] = amount
+    for place, amount in found.amounts.items():
+        member_id, metric, day = place
+        days = roll_ups[member_id][metric] if member_id in roll_ups else {}
+        folded = max(day, fold)
+        if folded not in days:
+            continue
+        days[folded] -= amount
+        if place in found.new and day > fold:
+            del days[day]
     return roll_ups
+
+
+def _start(ladder: _Ladder, member_id: UUID, first: Activity) -> dict[str, Any]:
+    """What a member's row begins with who has none: written only there."""
+    state = start_state(ladder.at(first.happened_at), member_id=member_id)
+    return {
+        "member_id": member_id,
+        "tier_code": state.tier_code,
+        "tier_rank": state.tier_rank,
+        "ladder_version": state.ladder_version,
+    }
+
+
+def _amounts(ladder: _Ladder, by_member: Mapping[UUID, Sequence[Activity]]) -> dict[_Place, int]:
+    """What to add to the roll-up: one amount a member, metric and day."""
+    amounts: dict[_Place, int] = {}
+    for member_id, done in by_member.items():
+        for activity in done:
+            place = (member_id, activity.metric, local_date(activity.counts_at, ladder.time_zone))
+            amounts[place] = amounts.get(place, 0) + activity.amount
+    return amounts
 
 
 def _decide(ladder: _Ladder, state: TierState, roll_up: _RollUp, activities: Sequence[Activity]) -> Iterable[Decision]:
@@ -204,22 +309,3 @@ def _latest(rules: Rules, state: TierState, roll_up: _RollUp, moment: datetime) 
 def _sum(days: Mapping[date, int], span: Span) -> int:
     first_day = span.first_day or date.min
     return sum(amount for day, amount in days.items() if first_day <= day <= span.last_day)
-
-
-async def _record(
-    connection: AsyncConnection, programme_id: UUID, time_zone: str, activities: Sequence[Activity]
-) -> None:
-    amounts: dict[tuple[UUID, str, date], int] = {}
-    for activity in activities:
-        place = (activity.member_id, activity.metric, local_date(activity.counts_at, time_zone))
-        amounts[place] = amounts.get(place, 0) + activity.amount
-    await connection.execute(
-        _RECORD,
-        {
-            "programme": programme_id,
-            "members": [member_id for member_id, _, _ in amounts],
-            "metrics": [metric for _, metric, _ in amounts],
-            "days": [day for _, _, day in amounts],
-            "amounts": list(amounts.values()),
-        },
-    )

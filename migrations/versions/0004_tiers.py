@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from alembic import op
 
 revision = "0004_tiers"
@@ -9,11 +11,14 @@ down_revision = "0003_members"
 branch_labels = None
 depends_on = None
 
+SQL = Path(__file__).parents[1] / "sql"
+
 
 def upgrade() -> None:
     _create_ladders()
     _create_member_tiers()
     _create_activity()
+    op.get_bind().exec_driver_sql((SQL / "0004_tiers_counting.sql").read_text(encoding="utf-8"))
 
 
 def _create_ladders() -> None:
@@ -140,6 +145,8 @@ def _create_activity() -> None:
 
 
 def downgrade() -> None:
+    for function in ("count_tier_activity", "tier_roll_ups", "ladder_stamp"):
+        op.execute(f"DROP FUNCTION {function}")
     for table in (
         "tier_activity_moved",
         "tier_merge",
