@@ -10,13 +10,20 @@ import msgspec
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.kit.errors import NotFoundError, UnavailableError
+from loyalty.kit.errors import ConflictError, NotFoundError, UnavailableError
 from loyalty.kit.ids import parse_public_id, public_id
 from loyalty.members.tables import member_table
 
 MEMBER_PREFIX: Final = "mem"
 
 _MOST_TRIES: Final = 5
+
+
+class MemberErasedError(ConflictError):
+    """The member asked to be forgotten; nothing is posted or recorded for it any more."""
+
+    type = "member-erased"
+    title = "This member was erased"
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):

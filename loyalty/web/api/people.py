@@ -10,9 +10,16 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.reading import find_posting
-from loyalty.kit.errors import ConflictError
 from loyalty.kit.ids import parse_public_id
-from loyalty.members.member import MEMBER_COLUMNS, MEMBER_PREFIX, Member, get_member, keep_unmerged, member_of_row
+from loyalty.members.member import (
+    MEMBER_COLUMNS,
+    MEMBER_PREFIX,
+    Member,
+    MemberErasedError,
+    get_member,
+    keep_unmerged,
+    member_of_row,
+)
 from loyalty.members.tables import member_table
 from loyalty.web.security.api_keys import Caller
 
@@ -23,13 +30,6 @@ MemberId = Annotated[
         description="The member's id. One that was merged means the member it was merged into.",
     ),
 ]
-
-
-class MemberErasedError(ConflictError):
-    """The member asked to be forgotten; nothing is posted or recorded for it any more."""
-
-    type = "member-erased"
-    title = "This member was erased"
 
 
 def member_uuid(member_id: str, *, field: str = "member_id") -> UUID:
