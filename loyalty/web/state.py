@@ -32,6 +32,7 @@ from loyalty.kit.errors import NotFoundError
 from loyalty.kit.programme import Programme, get_programme, list_programmes
 from loyalty.runtime import open_engine, open_keyring
 from loyalty.settings import Settings
+from loyalty.web.coalescing import Coalescer
 from loyalty.web.security.api_keys import Callers
 from loyalty.web.security.code_senders import CodeSender, code_sender
 
@@ -52,6 +53,7 @@ class Services:
     session_secret: bytes
     code_sender: CodeSender
     callers: Callers
+    coalescer: Coalescer
 
     def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """One transaction: committed when the block ends, rolled back when it raises."""
@@ -105,6 +107,8 @@ async def open_services(settings: Settings, engine: AsyncEngine | None = None) -
             engine = await stack.enter_async_context(open_engine(settings))
             limit_waiting(engine)
             engine.sync_engine.hide_parameters = True  # an unexpected error's text goes to the log
+        coalescer = Coalescer(engine)
+        stack.push_async_callback(coalescer.drain)
         yield Services(
             settings=settings,
             engine=engine,
@@ -113,4 +117,5 @@ async def open_services(settings: Settings, engine: AsyncEngine | None = None) -
             session_secret=settings.session_secret(),
             code_sender=code_sender(settings),
             callers=Callers(engine),
+            coalescer=coalescer,
         )

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Final
-from uuid import UUID
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger import posting, reading
-from ledger.posting import Posting
-from loyalty.kit.ids import new_id, parse_public_id
+from ledger import reading
 from loyalty.web.api import points_schemas as shapes
+from loyalty.web.api import postings
 from loyalty.web.api.operations import IdempotencyKey, Require, keyed_problems, problems
 from loyalty.web.api.people import MemberId, reading_member
-from loyalty.web.api.points import make_posting
+from loyalty.web.api.plain import PlainPosting
+from loyalty.web.api.postings import hold_uuid, post_one
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
-from redemption.checks import read_clock
 
 HoldId = Annotated[
     str, PathParameter(pattern=f"^{shapes.HOLD_PREFIX}_[0-9A-Za-z]{{26}}$", description="The hold's id.")
@@ -32,6 +28,7 @@ HoldId = Annotated[
     operation_id="holdPoints",
     summary="Set points aside",
     guards=[Require("points:write")],
+    middleware=[PlainPosting(shapes.HoldRequest, postings.hold)],
     responses=keyed_problems(404),
 )
 async def hold_points(
@@ -42,21 +39,7 @@ async def hold_points(
     data: JSONBody[shapes.HoldRequest],
 ) -> Response[shapes.PostingAnswer]:
     """Set points aside; `hold_id` of the answer names them. They free themselves when the time is over."""
-
-    async def make(connection: AsyncConnection, account: UUID, key: str) -> Posting:
-        return await posting.hold(
-            connection,
-            programme_id=caller.programme_id,
-            member_id=account,
-            unit=data.unit,
-            amount=data.amount,
-            hold_id=new_id(),
-            expires_at=await read_clock(connection) + timedelta(seconds=data.expires_in_seconds),
-            key=key,
-            source=data.source,
-        )
-
-    return await make_posting(services, caller, idempotency_key, member_id, data.source, make)
+    return await post_one(services, caller, idempotency_key, member_id, data, postings.hold)
 
 
 @get(
@@ -72,7 +55,7 @@ async def get_hold(
     """What is on hold, what of it was captured or released, and until when."""
     async with services.transaction() as connection:
         member = await reading_member(connection, caller, member_id)
-        found = await reading.get_hold(connection, member_id=member.id, hold_id=_hold_uuid(hold_id))
+        found = await reading.get_hold(connection, member_id=member.id, hold_id=hold_uuid(hold_id))
     return shapes.hold_answer(found)
 
 
@@ -81,6 +64,7 @@ async def get_hold(
     operation_id="captureHold",
     summary="Spend points on hold",
     guards=[Require("points:write")],
+    middleware=[PlainPosting(shapes.EndHoldRequest, postings.capture)],
     responses=keyed_problems(404),
 )
 async def capture_hold(
@@ -92,19 +76,7 @@ async def capture_hold(
     data: JSONBody[shapes.EndHoldRequest],
 ) -> Response[shapes.PostingAnswer]:
     """Spend what is on hold, all that is left or a part; the rest stays on hold."""
-
-    async def make(connection: AsyncConnection, account: UUID, key: str) -> Posting:
-        return await posting.capture(
-            connection,
-            member_id=account,
-            unit=data.unit,
-            hold_id=_hold_uuid(hold_id),
-            amount=data.amount,
-            key=key,
-            source=data.source,
-        )
-
-    return await make_posting(services, caller, idempotency_key, member_id, data.source, make)
+    return await post_one(services, caller, idempotency_key, member_id, data, postings.capture, hold_id=hold_id)
 
 
 @post(
@@ -112,6 +84,7 @@ async def capture_hold(
     operation_id="releaseHold",
     summary="Free points on hold",
     guards=[Require("points:write")],
+    middleware=[PlainPosting(shapes.EndHoldRequest, postings.release)],
     responses=keyed_problems(404),
 )
 async def release_hold(
@@ -123,23 +96,7 @@ async def release_hold(
     data: JSONBody[shapes.EndHoldRequest],
 ) -> Response[shapes.PostingAnswer]:
     """Free what is on hold, all that is left or a part."""
-
-    async def make(connection: AsyncConnection, account: UUID, key: str) -> Posting:
-        return await posting.release(
-            connection,
-            member_id=account,
-            unit=data.unit,
-            hold_id=_hold_uuid(hold_id),
-            amount=data.amount,
-            key=key,
-            source=data.source,
-        )
-
-    return await make_posting(services, caller, idempotency_key, member_id, data.source, make)
-
-
-def _hold_uuid(hold_id: str) -> UUID:
-    return parse_public_id(shapes.HOLD_PREFIX, hold_id, field="hold_id")
+    return await post_one(services, caller, idempotency_key, member_id, data, postings.release, hold_id=hold_id)
 
 
 router: Final = Router(path="/", tags=["Holds"], route_handlers=[hold_points, get_hold, capture_hold, release_hold])

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
-from uuid import UUID
+from typing import Annotated, Final, Literal
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger import posting, reading, transfers
+from ledger import reading
 from ledger.past import as_of
-from ledger.posting import Posting
-from loyalty.kit.errors import IdempotencyMismatchError, InvalidInputError
+from ledger.posted import sources
+from ledger.transfers import transfer
+from loyalty.kit.errors import IdempotencyMismatchError
 from loyalty.members.member import person_ids
 from loyalty.web.api import points_schemas as shapes
+from loyalty.web.api import postings
 from loyalty.web.api.operations import (
     PAGE_SIZE,
     Cursor,
@@ -30,6 +29,8 @@ from loyalty.web.api.operations import (
     write_cursor,
 )
 from loyalty.web.api.people import MemberId, posting_member, reading_member, writing_member
+from loyalty.web.api.plain import PlainPosting
+from loyalty.web.api.postings import STATUS, post_one
 from loyalty.web.api.proofs import get_entry_proof
 from loyalty.web.idempotency import HEADER, answer, ledger_key
 from loyalty.web.requests import utc
@@ -37,32 +38,6 @@ from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
 
 Unit = Annotated[str, QueryParameter(pattern="^[a-z][a-z0-9_]{0,29}$", description="What is counted.")]
-
-Post = Callable[[AsyncConnection, UUID, str], Awaitable[Posting]]
-"""Makes the posting: on this connection, for this member, under this key of the ledger."""
-
-
-async def make_posting(
-    services: Services, caller: Caller, header: str, member_id: str, source: str, make: Post
-) -> Response[Any]:
-    """Post once for the key and answer with the posting, or with the first answer where it was made before.
-
-    Raises what `make` raises, NotFoundError for the member, IdempotencyMismatchError.
-    """
-    key = ledger_key(caller, header)
-    async with services.transaction() as connection:
-        account = await posting_member(connection, caller, member_id, key=key)
-        made = await make(connection, account, key)
-        if made.replayed:
-            await _check_source(connection, account, key, source)
-    return answer(shapes.posting_answer(made), status=201, replayed=made.replayed)
-
-
-async def _check_source(connection: AsyncConnection, member_id: UUID, key: str, source: str) -> None:
-    """The ledger does not count `source` as part of the request; to a client of the API it is."""
-    entries = await reading.find_posting(connection, member_id=member_id, key=key)
-    if entries and entries[0].source != source:
-        raise IdempotencyMismatchError("this key was used for another request", field=HEADER)
 
 
 @get(
@@ -163,6 +138,7 @@ async def get_balance_as_of(
     operation_id="spendPoints",
     summary="Spend points",
     guards=[Require("points:write")],
+    middleware=[PlainPosting(shapes.SpendRequest, postings.spend)],
     responses=keyed_problems(404),
 )
 async def spend_points(
@@ -173,20 +149,7 @@ async def spend_points(
     data: JSONBody[shapes.SpendRequest],
 ) -> Response[shapes.PostingAnswer]:
     """Spend points at once. To set them aside at a till first, use holds or redemptions."""
-
-    async def make(connection: AsyncConnection, account: UUID, key: str) -> Posting:
-        return await posting.spend(
-            connection,
-            programme_id=caller.programme_id,
-            member_id=account,
-            unit=data.unit,
-            amount=data.amount,
-            key=key,
-            source=data.source,
-            effective_at=data.effective_at,
-        )
-
-    return await make_posting(services, caller, idempotency_key, member_id, data.source, make)
+    return await post_one(services, caller, idempotency_key, member_id, data, postings.spend)
 
 
 @post(
@@ -194,6 +157,7 @@ async def spend_points(
     operation_id="confirmPoints",
     summary="Confirm pending points",
     guards=[Require("points:write")],
+    middleware=[PlainPosting(shapes.ConfirmRequest, postings.confirm)],
     responses=keyed_problems(404),
 )
 async def confirm_points(
@@ -204,13 +168,7 @@ async def confirm_points(
     data: JSONBody[shapes.ConfirmRequest],
 ) -> Response[shapes.PostingAnswer]:
     """Make the pending points of an earn spendable, because what they waited for has happened."""
-
-    async def make(connection: AsyncConnection, account: UUID, key: str) -> Posting:
-        return await posting.confirm(
-            connection, member_id=account, unit=data.unit, sequence=data.sequence, key=key, source=data.source
-        )
-
-    return await make_posting(services, caller, idempotency_key, member_id, data.source, make)
+    return await post_one(services, caller, idempotency_key, member_id, data, postings.confirm)
 
 
 @post(
@@ -218,6 +176,7 @@ async def confirm_points(
     operation_id="adjustPoints",
     summary="Adjust points by hand",
     guards=[Require("points:write")],
+    middleware=[PlainPosting(shapes.AdjustRequest, postings.adjust)],
     responses=keyed_problems(404),
 )
 async def adjust_points(
@@ -228,26 +187,7 @@ async def adjust_points(
     data: JSONBody[shapes.AdjustRequest],
 ) -> Response[shapes.PostingAnswer]:
     """Give or take points by hand. Above the unit's limit a second person has to approve."""
-    if data.amount == 0:
-        raise InvalidInputError("must not be 0", field="amount")
-    if data.approved_by == data.actor:
-        raise InvalidInputError("must be another person than the actor", field="approved_by")
-
-    async def make(connection: AsyncConnection, account: UUID, key: str) -> Posting:
-        return await posting.adjust(
-            connection,
-            programme_id=caller.programme_id,
-            member_id=account,
-            unit=data.unit,
-            amount=data.amount,
-            key=key,
-            source=data.source,
-            reason=data.reason,
-            actor=data.actor,
-            approved_by=data.approved_by,
-        )
-
-    return await make_posting(services, caller, idempotency_key, member_id, data.source, make)
+    return await post_one(services, caller, idempotency_key, member_id, data, postings.adjust)
 
 
 @post(
@@ -265,21 +205,24 @@ async def transfer_points(
     data: JSONBody[shapes.TransferRequest],
 ) -> Response[shapes.PostingAnswer]:
     """Give points to another member of the programme; they keep their expiry. Answers with the giver's posting."""
-
-    async def make(connection: AsyncConnection, account: UUID, key: str) -> Posting:
+    key = ledger_key(caller, idempotency_key)
+    async with services.transaction() as connection:
+        giver = await posting_member(connection, caller, member_id, key=key)
         receiver = await writing_member(connection, caller, data.to_member_id, field="to_member_id")
-        return await transfers.transfer(
+        made = await transfer(
             connection,
             programme_id=caller.programme_id,
-            from_member_id=account,
+            from_member_id=giver,
             to_member_id=receiver.id,
             unit=data.unit,
             amount=data.amount,
             key=key,
             source=data.source,
         )
-
-    return await make_posting(services, caller, idempotency_key, member_id, data.source, make)
+        # The ledger does not count `source` as part of the request; to a client of the API it is.
+        if made.replayed and (await sources(connection, postings=[made]))[0] not in (None, data.source):
+            raise IdempotencyMismatchError("this key was used for another request", field=HEADER)
+    return answer(shapes.posting_answer(made), status=STATUS, replayed=made.replayed)
 
 
 router: Final = Router(

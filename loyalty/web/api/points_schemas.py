@@ -67,6 +67,15 @@ class SpendRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     effective_at: Moment | None = None
 
 
+class ClawBackRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Take earned points back, of no posting in particular; what is not there becomes debt by the unit's policy."""
+
+    amount: Points
+    source: Reference
+    unit: UnitCode = "points"
+    effective_at: Moment | None = None
+
+
 class ConfirmRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Make the pending points of an earn spendable."""
 
@@ -237,13 +246,15 @@ def posting_answer(posting: Posting) -> PostingAnswer:
     return PostingAnswer(
         member_id=public_id(MEMBER_PREFIX, posting.member_id),
         sequence=posting.sequence or None,
-        balance=_after(posting),
+        balance=BalanceAnswer(
+            unit=posting.unit, spendable=posting.posted, pending=posting.pending, held=posting.held, debt=posting.debt
+        ),
         recorded_at=posting.recorded_at,
         hold_id=public_id(HOLD_PREFIX, posting.hold_id) if posting.hold_id else None,
     )
 
 
-def _after(moved: Posting | Entry | Position) -> BalanceAnswer:
+def _after(moved: Entry | Position) -> BalanceAnswer:
     return tell(BalanceAnswer, moved, spendable=moved.posted)
 
 

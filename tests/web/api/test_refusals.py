@@ -12,8 +12,7 @@ import httpx
 import psycopg
 import pytest
 from litestar import Litestar
-from sqlalchemy import event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.kit.db import create_engine, transaction
@@ -207,20 +206,18 @@ async def test_a_request_that_waits_too_long_for_another_is_answered_409(
 
 
 async def test_a_commit_that_fails_is_never_answered_with_success(
-    brand_api: Api, member: str, engine: AsyncEngine
+    brand_api: Api, member: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lose(_connection: Any) -> None:
-        statement = "COMMIT"
-        raise OperationalError(statement, {}, psycopg.OperationalError("the connection was lost"))
+    async def lose(_connection: psycopg.AsyncConnection[Any]) -> None:
+        message = "the connection was lost"
+        raise psycopg.OperationalError(message)
 
     key, body = uuid4().hex, {"amount": 10, "source": "x"}
     registration = {"channel": "online", "identities": [{"kind": "phone", "value": "19900000002"}]}
-    event.listen(engine.sync_engine, "commit", lose)
-    try:
+    with monkeypatch.context() as broken:
+        broken.setattr(psycopg.AsyncConnection, "commit", lose)
         posted = await brand_api.post(f"/members/{member}/points/earn", body, key=key)
         registered = await brand_api.post("/members", registration, key=key)
-    finally:
-        event.remove(engine.sync_engine, "commit", lose)
     assert_problem(posted, 503, "unavailable")
     assert_problem(registered, 503, "unavailable")
     again = await brand_api.post(f"/members/{member}/points/earn", body, key=key)

@@ -1,0 +1,269 @@
+"""Single postings that arrive while others are being committed go out together.
+
+One posting in a transaction of its own costs this process ten times what it costs among others, and the server a flush
+of its log. So each posting joins a line; whoever finds the line idle sets it going at once, and what queues up while a
+batch is under way is the next batch. Nothing waits for a timer: on a quiet server a posting goes out alone, on a busy
+one the batch is as large as the load makes it.
+
+Every request gets its own answer. A batch that fails before its COMMIT has posted nothing. If the database is away,
+everybody in it is told so (503). Otherwise - a member whom somebody else has locked, an error of our own - each
+member's requests go out apart from the others', on a line of their own for as long as they last; so whoever stands in
+the way delays a batch once, by BATCH_PATIENCE_MS, and after that only requests of the same member. A COMMIT whose
+outcome is not known is answered 503 as well: repeated with its key, a posting is answered by what is in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+import psycopg.errors
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ledger.posting import Posting
+from loyalty.campaigns.requests import Request, Result, post_requests
+from loyalty.kit.driver import Session
+from loyalty.kit.errors import UnavailableError
+
+logger: Final = logging.getLogger("loyalty.web")
+
+LINES: Final = 2
+"""How many batches are under way at once, of different members: while one is committed, the other is put together."""
+MOST_TOGETHER: Final = 500
+MOST_WAITING: Final = 2_000
+"""Requests beyond these are refused at once with 503: they could only wait longer than their clients do."""
+BATCH_PATIENCE_MS: Final = 200
+"""How long a batch waits for a member whom somebody else has locked, before its members go apart."""
+APART_AT_ONCE: Final = 2
+"""How many members' requests may try apart, and how many of those that still wait for a lock, at the same time."""
+
+_AWAY: Final = "the database does not answer; repeat the request with the same idempotency key"
+_UNKNOWN: Final = (
+    "the database was lost while it confirmed; repeat the request with the same idempotency key to learn what happened"
+)
+
+
+class _Waiting:
+    """A request in a line, and where its answer goes."""
+
+    __slots__ = ("answer", "programme_id", "request")
+
+    def __init__(self, programme_id: UUID, request: Request, answer: asyncio.Future[Posting]) -> None:
+        self.programme_id = programme_id
+        self.request = request
+        self.answer = answer
+
+
+class _UnknownOutcomeError(Exception):
+    """The COMMIT failed, or its answer was lost."""
+
+
+_CONTENTION: Final = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+)
+_AWAY_STATES: Final = ("08", "53", "57", "58")
+"""SQLSTATE classes of a server that cannot answer: connection, resources, operator intervention, system."""
+
+
+class Coalescer:
+    """Posts what is asked for over HTTP, many requests in one transaction. One for a process; see the module."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._lines: list[deque[_Waiting]] = [deque() for _ in range(LINES)]
+        self._moving: set[int] = set()
+        self._apart: dict[UUID, deque[_Waiting]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting = 0
+        self._closed = False
+        self._trying = asyncio.Semaphore(APART_AT_ONCE)
+        self._patient = asyncio.Semaphore(APART_AT_ONCE)
+
+    async def post(self, programme_id: UUID, request: Request) -> Posting:
+        """Post and answer once it is committed. Raises what refuses it, and UnavailableError (see the module).
+
+        If the caller is cancelled, what is under way is not.
+        """
+        if self._closed or self._waiting >= MOST_WAITING:
+            reason = "the server is being stopped" if self._closed else "too many requests are waiting already"
+            message = f"{reason}; repeat the request in a moment with the same idempotency key"
+            raise UnavailableError(message)
+        answer: asyncio.Future[Posting] = asyncio.get_running_loop().create_future()
+        self._waiting += 1
+        answer.add_done_callback(self._answered)
+        self._join(_Waiting(programme_id, request, answer))
+        return await answer
+
+    async def drain(self) -> None:
+        """Refuse further requests, and return when all that were taken have been answered."""
+        self._closed = True
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _answered(self, _answer: asyncio.Future[Posting]) -> None:
+        self._waiting -= 1
+
+    def _join(self, waiting: _Waiting) -> None:
+        member_id = waiting.request.member_id
+        apart = self._apart.get(member_id)
+        if apart is not None:
+            apart.append(waiting)  # behind the member's requests that are under way there
+            return
+        number = member_id.int % LINES
+        self._lines[number].append(waiting)
+        if number not in self._moving:
+            self._moving.add(number)
+            self._start(self._move(number))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _move(self, number: int) -> None:
+        """Send batch after batch until the line is empty."""
+        line = self._lines[number]
+        try:
+            while batch := _take(line):
+                try:
+                    async with Session(self._engine) as session:
+                        while batch:
+                            results = await self._commit(session, batch, patience_ms=BATCH_PATIENCE_MS)
+                            _tell(batch, results)
+                            batch = _take(line)
+                except Exception as error:  # noqa: BLE001  (whatever it is, everybody in the batch is owed an answer)
+                    self._fail(batch, error)
+        finally:
+            self._moving.discard(number)
+
+    def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        """Tell everybody in a batch that the database is away, or have its members go apart."""
+        away = _why_away(error)
+        if away is None and not isinstance(_cause(error), _CONTENTION):
+            logger.warning("a batch of %d postings failed, each goes alone", len(batch), exc_info=error)
+        for waiting in batch:
+            if away is not None:
+                _refuse(waiting, UnavailableError(away))
+            else:
+                self._part(waiting)
+
+    def _part(self, waiting: _Waiting) -> None:
+        """Put a request on its member's own line."""
+        member_id = waiting.request.member_id
+        apart = self._apart.get(member_id)
+        if apart is None:
+            self._apart[member_id] = deque([waiting])
+            self._start(self._move_apart(member_id))
+        else:
+            apart.append(waiting)
+
+    async def _move_apart(self, member_id: UUID) -> None:
+        """Send one member's requests until there are none left, each in a transaction of its own."""
+        line = self._apart[member_id]
+        try:
+            while line:
+                await self._send_apart(line.popleft())
+        finally:
+            del self._apart[member_id]
+
+    async def _send_apart(self, waiting: _Waiting) -> None:
+        if waiting.answer.done():
+            return
+        try:
+            async with self._trying:
+                await self._send_alone(waiting, patience_ms=BATCH_PATIENCE_MS)
+        except Exception as error:  # noqa: BLE001  (as above)
+            if not isinstance(_cause(error), _CONTENTION):
+                _refuse(waiting, _told(error))
+                return
+        else:
+            return
+        try:
+            async with self._patient:
+                await self._send_alone(waiting, patience_ms=None)
+        except Exception as error:  # noqa: BLE001  (as above)
+            _refuse(waiting, _told(error))
+
+    async def _send_alone(self, waiting: _Waiting, *, patience_ms: int | None) -> None:
+        async with Session(self._engine) as session:
+            _tell([waiting], await self._commit(session, [waiting], patience_ms=patience_ms))
+
+    async def _commit(self, session: Session, batch: Sequence[_Waiting], *, patience_ms: int | None) -> list[Result]:
+        """One transaction: each programme's requests, those of each member in their order."""
+        programmes: dict[UUID, list[int]] = {}
+        for place, waiting in enumerate(batch):
+            programmes.setdefault(waiting.programme_id, []).append(place)
+        results: dict[int, Result] = {}
+        for programme_id in sorted(programmes):  # in one order, as members are, so that batches cannot deadlock
+            places = programmes[programme_id]
+            posted = await post_requests(
+                session.connection,
+                programme_id=programme_id,
+                requests=[batch[place].request for place in places],
+                lock_patience_ms=patience_ms,
+            )
+            results |= dict(zip(places, posted, strict=True))
+        try:
+            await session.commit()
+        except Exception as error:
+            raise _UnknownOutcomeError from error
+        return [results[place] for place in range(len(batch))]
+
+
+def _take(line: deque[_Waiting]) -> list[_Waiting]:
+    """The next batch, without those whose clients have gone."""
+    batch: list[_Waiting] = []
+    while line and len(batch) < MOST_TOGETHER:
+        waiting = line.popleft()
+        if not waiting.answer.done():
+            batch.append(waiting)
+    return batch
+
+
+def _tell(batch: Sequence[_Waiting], results: Sequence[Result]) -> None:
+    for waiting, result in zip(batch, results, strict=True):
+        if waiting.answer.done():
+            continue  # its client has gone; repeated, it is answered by the ledger
+        if isinstance(result, Posting):
+            waiting.answer.set_result(result)
+        else:
+            waiting.answer.set_exception(result)
+
+
+def _refuse(waiting: _Waiting, error: Exception) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_exception(error)
+
+
+def _told(error: Exception) -> Exception:
+    away = _why_away(error)
+    return error if away is None else UnavailableError(away)
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    """What the database said, behind the errors that it was wrapped in."""
+    while error is not None and not isinstance(error, psycopg.Error):
+        error = error.orig if isinstance(error, DBAPIError) else error.__cause__
+    return error
+
+
+def _why_away(error: Exception) -> str | None:
+    """Why nobody could be answered at the moment; None where the error is about what was asked, or contention."""
+    if isinstance(error, _UnknownOutcomeError):
+        return _UNKNOWN
+    if isinstance(error, PoolTimeoutError):
+        return "all database connections are busy; repeat the request in a moment"
+    cause = _cause(error)
+    if not isinstance(cause, psycopg.Error):
+        return None
+    lost = cause.sqlstate is None and isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
+    return _AWAY if lost or (cause.sqlstate or "").startswith(_AWAY_STATES) else None
