@@ -300,6 +300,8 @@ async def test_any_key_may_have_links(connection: AsyncConnection, product: Prod
         return targets(found)
 
     assert await lead(DigitalLink(key="00", value=sscc)) == [f"https://a.example/pallet/{sscc}"]
-    assert await lead(DigitalLink(key="414", value=gln["value"], qualifiers={"254": "A1"})) == ["https://a.example/shelf"]
+    assert await lead(DigitalLink(key="414", value=gln["value"], qualifiers={"254": "A1"})) == [
+        "https://a.example/shelf"
+    ]
     with pytest.raises(DomainError):
         await lead(DigitalLink(key="414", value=gln["value"], qualifiers={"254": "B2"}))
