@@ -96,29 +96,29 @@ class DailyMove(msgspec.Struct, frozen=True, kw_only=True):
 _SINCE: Final = text("SELECT complete_until FROM ledger.closing ORDER BY number DESC LIMIT 1")
 _EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+_CLOSED: Final = """
+    LEFT JOIN LATERAL (
+        SELECT h.seq FROM ledger.closed_head AS h WHERE h.member_id = p.member_id AND h.unit = p.unit
+        ORDER BY h.closing DESC LIMIT 1
+    ) AS closed ON true
+"""
+"""How far an entry's account is closed. Looked up for each entry: a join of accounts that moved with their entries is
+planned for one row, which is what the planner expects of the last moments, and is quadratic in those there are."""
+
 _UNCLOSED: Final = """
-    recent AS MATERIALIZED (
-        SELECT p.member_id, p.seq, p.recorded_at, p.effective_at, {columns} FROM ledger.{rows} AS p
-        WHERE p.recorded_at >= :since
+    unclosed AS MATERIALIZED (
+        SELECT p.member_id, p.seq, p.recorded_at, p.effective_at, {columns} FROM ledger.{rows} AS p {closed}
+        WHERE p.recorded_at >= :since AND p.seq > coalesce(closed.seq, 0)
             AND p.programme_id = :programme AND (CAST(:unit AS text) IS NULL OR p.unit = :unit)
-    ), unclosed AS MATERIALIZED (
-        SELECT moved.member_id, moved.unit, coalesce(closed.seq, 0) AS after_seq
-        FROM (SELECT member_id, unit, max(seq) AS seq FROM recent GROUP BY member_id, unit) AS moved
-        LEFT JOIN LATERAL (
-            SELECT h.seq FROM ledger.closed_head AS h WHERE h.member_id = moved.member_id AND h.unit = moved.unit
-            ORDER BY h.closing DESC LIMIT 1
-        ) AS closed ON true
-        WHERE moved.seq > coalesce(closed.seq, 0)
     )
 """
-"""What was recorded since the books were complete, and how far each account of it is closed, if it is not wholly."""
+"""What was recorded since the books were complete, and is not closed."""
 
 _PRESENT: Final = """
     SELECT {columns} FROM ledger.flow AS p
     WHERE p.programme_id = :programme AND (CAST(:unit AS text) IS NULL OR p.unit = :unit)
     UNION ALL
-    SELECT {columns} FROM recent AS p
-    JOIN unclosed AS u ON u.member_id = p.member_id AND u.unit = p.unit AND p.seq > u.after_seq
+    SELECT {columns} FROM unclosed AS p
 """
 
 _PAST: Final = """
@@ -127,17 +127,16 @@ _PAST: Final = """
     WHERE p.programme_id = :programme AND (CAST(:unit AS text) IS NULL OR p.unit = :unit)
         AND p.{axis}_day < (:moment AT TIME ZONE z.time_zone)::date
     UNION ALL
-    SELECT {columns} FROM recent AS p
-    JOIN unclosed AS u ON u.member_id = p.member_id AND u.unit = p.unit AND p.seq > u.after_seq
+    SELECT {columns} FROM unclosed AS p
     WHERE p.{axis}_at <= :moment
     UNION ALL
     SELECT {columns} FROM ledger.{rows} AS p
     JOIN ledger.zone AS z ON z.programme_id = p.programme_id AND z.unit = p.unit
-    LEFT JOIN unclosed AS u ON u.member_id = p.member_id AND u.unit = p.unit
+    {closed}
     WHERE p.programme_id = :programme AND (CAST(:unit AS text) IS NULL OR p.unit = :unit)
         AND p.{axis}_at > CAST(:moment AS timestamptz) - interval '2 days' AND p.{axis}_at <= :moment
         AND p.{axis}_day >= (:moment AT TIME ZONE z.time_zone)::date
-        AND (u.member_id IS NULL OR p.seq <= u.after_seq)
+        AND p.seq <= closed.seq
 """
 """Whole days from the roll-up, what is not closed yet, and of the moment's own day what is closed."""
 
@@ -225,7 +224,7 @@ async def _sum(
     rows, columns = by
     axis = "recorded" if known == "then" else "effective"
     parts = f"WITH {_UNCLOSED}, flows AS ({_PRESENT if moment is None else _PAST})"
-    statement = parts.format(rows=rows, columns=columns, axis=axis) + query.format(**_NET)
+    statement = parts.format(rows=rows, columns=columns, axis=axis, closed=_CLOSED) + query.format(**_NET)
     asked = {"programme": programme_id, "unit": unit, "moment": moment, "since": since, **arguments}
     return (await connection.execute(text(statement), asked)).all()
 
