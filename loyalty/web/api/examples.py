@@ -32,6 +32,11 @@ _LINK: Final = {
 }
 
 REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "packUnits": {
+        "units": [{"sscc": "069012340000000009", "items": [{"gtin": _GTIN, "serials": [_SERIAL]}]}],
+        "actor": "line 1",
+    },
+    "unpackUnit": {"sscc": "069012340000000009", "items": [{"gtin": _GTIN, "serials": [_SERIAL]}]},
     "registerMember": {
         "channel": "online",
         "identities": [{**_PHONE, "verified": True}, {"kind": "customer", "value": "17850"}],
@@ -211,6 +216,17 @@ _RANGE_ANSWER: Final = {
 }
 
 ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "packUnits": {"items": 24},
+    "unpackUnit": {"items": 1},
+    "getUnit": {
+        "sscc": "069012340000000009",
+        "parents": [],
+        "packed_at": _MOMENT,
+        "intervals": [{"gtin": _GTIN, "kid": 1, "first_index": 0, "last_index": 23, "items": 24}],
+        "units": [],
+        "items": 24,
+    },
+    "getItemPacking": {"gtin": _GTIN, "serial": _SERIAL, "units": ["069012340000000009"]},
     "getProgramme": {
         "code": "demo",
         "name": "Demo",

@@ -1,0 +1,246 @@
+"""Packing: items into cases, cases onto pallets, and where an item lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Final
+
+from litestar import Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, PathParameter
+from msgspec import Meta, Struct
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from loyalty.items.checking import CHECK_LIMIT, check_serials
+from loyalty.items.codes import ItemCode
+from loyalty.items.keys import MasterKeys
+from loyalty.items.lookup import find_code
+from loyalty.items.packing.intervals import Interval, intervals_of
+from loyalty.items.packing.packing import Packing, pack, unpack
+from loyalty.items.packing.reading import contents, whereabouts
+from loyalty.items.products import get_product
+from loyalty.kit.errors import InvalidInputError, NotFoundError
+from loyalty.web.api.items import GtinPath
+from loyalty.web.api.items_schemas import Gtin, Serial
+from loyalty.web.api.operations import IdempotencyKey, Moment, Person, Require, keyed_problems, problems
+from loyalty.web.idempotency import once
+from loyalty.web.security.api_keys import Caller
+from loyalty.web.state import Services
+
+_UNITS: Final = 1_000
+Sscc = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{18}$",
+        description="The number of a case or pallet: 18 digits with their check digit.",
+        examples=["069012340000000009"],
+    ),
+]
+SsccPath = Annotated[str, PathParameter(pattern=r"^[0-9]{18}$", description="The SSCC of a case or pallet.")]
+SerialPath = Annotated[str, PathParameter(min_length=1, max_length=64, description="The serial, in any spelling.")]
+
+
+class ItemsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Items of one product by their serials, in any order."""
+
+    gtin: Gtin
+    serials: Annotated[list[Serial], Meta(min_length=1, max_length=CHECK_LIMIT)]
+
+
+class LogisticUnitRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What goes into a unit: items, or units that were packed before."""
+
+    sscc: Sscc
+    items: Annotated[list[ItemsRequest], Meta(max_length=100)] = []
+    units: Annotated[list[Sscc], Meta(max_length=_UNITS)] = []
+
+
+class PackRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Pack units, all or none. With `repack`, what lies elsewhere is taken out of there."""
+
+    units: Annotated[list[LogisticUnitRequest], Meta(min_length=1, max_length=_UNITS)]
+    repack: bool = False
+    at: Moment | None = None
+    actor: Person | None = None
+
+
+class UnpackRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Take items out of a unit; without `items`, all that is in it, units too."""
+
+    sscc: Sscc
+    items: Annotated[list[ItemsRequest], Meta(min_length=1, max_length=100)] | None = None
+    at: Moment | None = None
+    actor: Person | None = None
+
+
+class PackedAnswer(Struct, frozen=True, kw_only=True):
+    """How many items were packed or unpacked."""
+
+    items: int
+
+
+class IntervalAnswer(Struct, frozen=True, kw_only=True):
+    """Consecutive items of a product: the key that proves them, their first and last index, and how many they are."""
+
+    gtin: str
+    kid: int
+    first_index: int
+    last_index: int
+    items: int
+
+
+class LogisticUnitAnswer(Struct, frozen=True, kw_only=True):
+    """A case or pallet: what lies directly in it, what it lies in (innermost first), and all items in it."""
+
+    sscc: str
+    parents: list[str]
+    packed_at: datetime
+    intervals: list[IntervalAnswer]
+    units: list[str]
+    items: int
+
+
+class WhereaboutsAnswer(Struct, frozen=True, kw_only=True):
+    """The units that an item lies in, the innermost first; none where it is not packed."""
+
+    gtin: str
+    serial: str
+    units: list[str]
+
+
+@post(
+    "/packing",
+    operation_id="packUnits",
+    summary="Pack cases and pallets",
+    guards=[Require("items:write")],
+    responses=keyed_problems(404),
+)
+async def pack_units(
+    services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
+    idempotency_key: IdempotencyKey,
+    data: JSONBody[PackRequest],
+) -> Response[PackedAnswer]:
+    """Put items into cases and cases onto pallets. An item lies in one unit at a time."""
+
+    async def work(connection: AsyncConnection) -> PackedAnswer:
+        packings = [
+            Packing(
+                sscc=unit.sscc,
+                items=await _read_items(
+                    connection, services.item_keys, caller, unit.items, field=f"units[{place}].items"
+                ),
+                units=unit.units,
+            )
+            for place, unit in enumerate(data.units)
+        ]
+        packed = await pack(
+            connection,
+            programme_id=caller.programme_id,
+            packings=packings,
+            repack=data.repack,
+            at=data.at,
+            actor=data.actor or f"api:{caller.key.prefix}",
+        )
+        return PackedAnswer(items=packed)
+
+    return await once(services, caller, idempotency_key, operation="packUnits", request=data, status=201, work=work)
+
+
+@post(
+    "/packing/unpack",
+    operation_id="unpackUnit",
+    summary="Unpack a case or pallet",
+    guards=[Require("items:write")],
+    responses=keyed_problems(404),
+)
+async def unpack_unit(
+    services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
+    idempotency_key: IdempotencyKey,
+    data: JSONBody[UnpackRequest],
+) -> Response[PackedAnswer]:
+    """Take items out of a unit, or all that is in it. What was packed stays in its history."""
+
+    async def work(connection: AsyncConnection) -> PackedAnswer:
+        out = None
+        if data.items is not None:
+            out = await _read_items(connection, services.item_keys, caller, data.items, field="items")
+        unpacked = await unpack(
+            connection,
+            programme_id=caller.programme_id,
+            sscc=data.sscc,
+            items=out,
+            at=data.at,
+            actor=data.actor or f"api:{caller.key.prefix}",
+        )
+        return PackedAnswer(items=unpacked)
+
+    return await once(services, caller, idempotency_key, operation="unpackUnit", request=data, status=201, work=work)
+
+
+@get(
+    "/packing/{sscc:str}",
+    operation_id="getUnit",
+    summary="A case or pallet",
+    guards=[Require("items:read")],
+    responses=problems(404),
+)
+async def get_unit(
+    services: NamedDependency[Services], caller: NamedDependency[Caller], sscc: SsccPath
+) -> LogisticUnitAnswer:
+    """What lies in a case or pallet, and what it lies in."""
+    async with services.transaction() as connection:
+        found = await contents(connection, programme_id=caller.programme_id, sscc=sscc)
+    return LogisticUnitAnswer(
+        sscc=found.sscc,
+        parents=found.parents,
+        packed_at=found.packed_at,
+        intervals=[
+            IntervalAnswer(gtin=each.gtin, kid=each.kid, first_index=each.lo, last_index=each.hi, items=each.count)
+            for each in found.items
+        ],
+        units=found.units,
+        items=found.count,
+    )
+
+
+@get(
+    "/products/{gtin:str}/items/{serial:str}/packing",
+    operation_id="getItemPacking",
+    summary="Where an item is packed",
+    guards=[Require("items:read")],
+    responses=problems(404),
+)
+async def get_item_packing(
+    services: NamedDependency[Services], caller: NamedDependency[Caller], gtin: GtinPath, serial: SerialPath
+) -> WhereaboutsAnswer:
+    """The case that an item lies in, the pallet that the case lies on, and so on outwards."""
+    async with services.transaction() as connection:
+        product = await get_product(connection, programme_id=caller.programme_id, gtin=gtin)
+        code = await find_code(connection, services.item_keys, gtin=product.gtin, serial=serial)
+        if not isinstance(code, ItemCode):
+            raise NotFoundError("this is not a code of ours", field="serial")
+        units = await whereabouts(connection, programme_id=caller.programme_id, code=code)
+    return WhereaboutsAnswer(gtin=product.gtin, serial=serial, units=units)
+
+
+async def _read_items(
+    connection: AsyncConnection, keys: MasterKeys, caller: Caller, asked: Sequence[ItemsRequest], *, field: str
+) -> list[Interval]:
+    """The items that serials name, as intervals. Raises InvalidInputError naming the first that is none of ours."""
+    codes: list[ItemCode] = []
+    for place, each in enumerate(asked):
+        checks = await check_serials(
+            connection, keys, programme_id=caller.programme_id, gtin=each.gtin, serials=each.serials
+        )
+        for number, check in enumerate(checks):
+            if check.code is None or not check.genuine:
+                message = f"{check.serial} is not a code of ours"
+                raise InvalidInputError(message, field=f"{field}[{place}].serials[{number}]")
+            codes.append(check.code)
+    return intervals_of(codes)
+
+
+router: Final = Router(path="/", tags=["Items"], route_handlers=[pack_units, unpack_unit, get_unit, get_item_packing])
