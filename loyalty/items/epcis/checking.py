@@ -37,6 +37,8 @@ from loyalty.items.epcis.uris import is_uri
 
 EVENT_BYTES_LIMIT: Final = 1_000_000
 """The largest event that is read. One with ten thousand EPCs takes half of it."""
+NESTING_LIMIT: Final = 64
+"""How many lists and objects may stand in each other."""
 
 _decoder: Final = msgspec.json.Decoder(AnyEvent)
 _known: Final = {kind: known_members(kind) for kind in Part.__subclasses__()}
@@ -96,6 +98,8 @@ def check_event(raw: bytes, document: Context, *, path: str = "$", alone: bool =
         raise InvalidEventError([Fault(path, f"is not JSON: {error}")]) from error
     except RecursionError as error:
         raise InvalidEventError([Fault(path, "is nested too deeply")]) from error
+    if is_nested_deeper(raw, plain, NESTING_LIMIT):
+        raise InvalidEventError([Fault(path, f"is nested deeper than {NESTING_LIMIT} levels")])
     context = document
     faults: list[Fault] = []
     if "@context" in plain:
@@ -118,6 +122,23 @@ def check_event(raw: bytes, document: Context, *, path: str = "$", alone: bool =
         words=walk.words,
         names=walk.names,
     )
+
+
+def is_nested_deeper(raw: bytes, plain: Any, limit: int) -> bool:
+    """Whether JSON, read and as it came, has more than so many lists and objects in each other."""
+    if raw.count(b"[") + raw.count(b"{") <= limit:
+        return False
+    level = [plain]
+    for _ in range(limit):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 class _Walk:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from loyalty.items.epcis.checking import EVENT_BYTES_LIMIT
+from loyalty.items.epcis.checking import EVENT_BYTES_LIMIT, NESTING_LIMIT, is_nested_deeper
 from loyalty.items.epcis.contexts import Context, read_context
 from loyalty.items.epcis.faults import Fault, InvalidEventError, shape_fault
 from loyalty.items.epcis.moments import parse_moment
@@ -170,6 +170,8 @@ def check_envelope(envelope: bytes) -> DocumentHead:
         raise InvalidEventError([Fault("$", f"is not JSON: {error}")]) from error
     except RecursionError as error:
         raise InvalidEventError([Fault("$", "is nested too deeply")]) from error
+    if is_nested_deeper(envelope, plain, NESTING_LIMIT):
+        raise InvalidEventError([Fault("$", f"is nested deeper than {NESTING_LIMIT} levels")])
     context, faults = read_context(plain["@context"], "$.@context")
     path, left = _events_of(document)
     faults += [*_document_faults(document, path, left), *_foreign_members(document, plain, context)]

@@ -197,7 +197,7 @@ _EQUAL: Final[dict[str, tuple[Column, Callable[[str], str]]]] = {
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def read(value: str) -> int:
-        if not value.isdecimal() or not low <= int(value) <= high:
+        if not (value.isascii() and value.isdecimal()) or not low <= int(value) <= high:
             message = f"is a whole number from {low} to {high}"
             raise ValueError(message)
         return int(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -23,6 +23,7 @@ ValueKind = Literal["eventType", "bizStep", "disposition", "readPoint", "bizLoca
 
 _event: Final = epcis_event_table.c
 _mention: Final = epcis_mention_table.c
+_FOREIGN: Final = "is not a token that was given here"
 
 
 class QueryTooLargeError(DomainError):
@@ -54,7 +55,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 class _Token(msgspec.Struct, frozen=True, array_like=True):
     """A place in an answer: the last event that was told, and how many were."""
 
-    at: datetime
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
     key: UUID
     told: int
 
@@ -224,9 +225,12 @@ def read_place(token: str, kind: Any) -> Any:
     """The parts of a place that was written here, as a tuple type. Raises QueryParameterError."""
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        return msgspec.json.decode(raw, type=kind)
+        place = msgspec.json.decode(raw, type=kind)
     except (binascii.Error, ValueError, msgspec.DecodeError) as error:
-        raise QueryParameterError("is not a token that was given here", field="nextPageToken") from error
+        raise QueryParameterError(_FOREIGN, field="nextPageToken") from error
+    if b"\\u0000" in raw:  # no name that we keep has it
+        raise QueryParameterError(_FOREIGN, field="nextPageToken")
+    return place
 
 
 def _write_token(token: _Token) -> str:

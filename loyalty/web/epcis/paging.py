@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 
 from litestar import Request
 
-from loyalty.items.epcis.parameters import MAX_PAGE_SIZE, PAGE_SIZE, QueryParameterError
+from loyalty.items.epcis.parameters import PAGE_SIZE, QueryParameterError, read_query
 from loyalty.web.state import Services
 
 TOKEN: Final = "nextPageToken"  # noqa: S105  (a parameter's name)
@@ -37,9 +37,9 @@ def page_size(request: Request[Any, Any, Any]) -> tuple[int, str | None]:
     sizes = given.pop(_SIZE, [str(PAGE_SIZE)])
     if given:
         raise QueryParameterError("is not a parameter of this request", field=next(iter(given)))
-    if len(sizes) != 1 or not sizes[0].isdecimal() or not 1 <= int(sizes[0]) <= MAX_PAGE_SIZE:
-        raise QueryParameterError(f"is a whole number from 1 to {MAX_PAGE_SIZE}", field=_SIZE)
-    return int(sizes[0]), token
+    if len(sizes) != 1:
+        raise QueryParameterError("takes one value", field=_SIZE)
+    return read_query({_SIZE: sizes}).page_size, token
 
 
 def next_link(request: Request[Any, Any, Any], services: Services, token: str | None) -> dict[str, str]:
