@@ -95,7 +95,7 @@ async def list_entries(
     cursor: Cursor = None,
 ) -> shapes.Entries:
     """Every entry, newest first, those of members who were merged into this one included."""
-    before = read_cursor(cursor, reading.Place) if cursor is not None else None
+    before = read_cursor(cursor, tuple[datetime, int, UUID]) if cursor is not None else None
     async with services.transaction() as connection:
         member = await reading_member(connection, caller, member_id)
         people = await person_ids(connection, member_id=member.id)
