@@ -50,7 +50,8 @@ def test_every_operation_is_named_guarded_and_tagged(document: dict[str, Any]) -
 
 
 def test_every_posting_demands_an_idempotency_key(document: dict[str, Any]) -> None:
-    without = {"findMember", "quoteRedemption", "scanItem", "checkSerials"}  # they answer a question and change nothing for anybody
+    # These answer a question and change nothing for anybody.
+    without = {"findMember", "quoteRedemption", "scanItem", "checkSerials"}
     for item in document["paths"].values():
         if "post" in item and item["post"]["operationId"] not in without:
             keys = [each for each in item["post"]["parameters"] if each["name"] == "Idempotency-Key"]
