@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Final, Literal
+from uuid import UUID
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
