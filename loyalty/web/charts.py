@@ -88,6 +88,37 @@ def flow_chart(
     return legend + _picture(title, description, parts)
 
 
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """One column of a chart of a single row of values, zero or more."""
+
+    label: str
+    value: int
+
+
+def column_chart(columns: Sequence[Column], *, title: str, description: str, number: Callable[[int], str]) -> Markup:
+    """Columns side by side above one line; `number` writes a value."""
+    high = max((column.value for column in columns), default=0)
+    step = nice_step(max(high, 1))
+    top = max(-(-high // step) * step, step)
+    scale = (_HEIGHT - _TOP - _BOTTOM) / top
+    zero = _TOP + top * scale
+    marks = [(value, number(value)) for value in range(0, top + 1, step)]
+    edge = max(_SMALLEST_LEFT, _CHARACTER * (max(len(label) for _, label in marks) + 1))
+    parts = [_gridline(edge, zero - value * scale, label, zero=value == 0) for value, label in marks]
+    slot = (_WIDTH - edge - _RIGHT) / max(len(columns), 1)
+    every = -(-len(columns) // _MOST_LABELS) if columns else 1
+    for index, column in enumerate(columns):
+        left, width, height = edge + slot * index + slot * 0.2, slot * 0.6, max(column.value, 0) * scale
+        parts.append(
+            Markup("<g><title>{}</title>{}</g>").format(
+                f"{column.label}: {number(column.value)}", _column("chart__in", left, zero - height, width, height)
+            )
+        )
+        if index % every == 0:
+            parts.append(_text(left + width / 2, _HEIGHT - 8, column.label, anchor="middle"))
+    return _picture(title, description, parts)
+
+
 def _picture(title: str, description: str, parts: Sequence[Markup]) -> Markup:
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}. {}">{}</svg>').format(
         _WIDTH, _HEIGHT, title, description, Markup("").join(parts)

@@ -22,6 +22,7 @@ router = Router(
         member.confirm_unmerge,
         member.undo_merge,
         books.show_books,
+        books.take_journal,
         codes.show_codes,
         codes.mint_codes,
         codes.move_range,
