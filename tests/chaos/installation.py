@@ -84,23 +84,32 @@ class Installation:
         """What the server said on standard error."""
         return self.home / "serve.log"
 
+    def said(self, instance: str) -> str:
+        """What the log says of one failure."""
+        return self.log.read_text().partition(instance)[2][:6000]
+
     def start(self) -> None:
         """Start the server where it does not run, and wait until it answers."""
+        wait_until(self._started, "the server answers")
+
+    def _started(self) -> bool:
+        """Whether it answers; it is started, or, where its database was killed under it meanwhile, started again."""
         if self.server is None or self.server.poll() is not None:
-            environment = {
-                **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
-                "TALLYSTAR_HOME": str(self.home),
-                **self.environment,
-            }
-            command = [*TALLYSTAR, "serve", "--no-jobs", "--port", str(self.port)]
-            with self.log.open("ab") as log:
-                self.server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=log)
-        wait_until(self.answers, "the server answers")
+            self._launch()
+        return self.answers()
+
+    def _launch(self) -> None:
+        environment = {
+            **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
+            "TALLYSTAR_HOME": str(self.home),
+            **self.environment,
+        }
+        command = [*TALLYSTAR, "serve", "--no-jobs", "--port", str(self.port)]
+        with self.log.open("ab") as log:
+            self.server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=log)
 
     def answers(self) -> bool:
         """Whether the server, and its database, answer."""
-        assert self.server is not None
-        assert self.server.poll() is None, f"the server has ended:\n{self.log.read_text()[-2000:]}"
         with contextlib.suppress(httpx.TransportError):
             return httpx.get(f"{self.url}/healthz", timeout=20).status_code == httpx.codes.OK
         return False

@@ -119,7 +119,7 @@ class Load:
                 self.unavailable += 1
                 await asyncio.sleep(_PAUSE_SECONDS)
             else:
-                assert _is(answered, *_REFUSALS), f"{answered.status_code} {answered.text}"
+                assert _is(answered, *_REFUSALS), f"{answered.text}\n{self.installation.said(_instance(answered))}"
                 deed.refused = True
 
     async def _send(self, deed: Deed) -> httpx.Response | None:
@@ -160,3 +160,7 @@ def _deed(member: str, path: str, body: dict[str, Any], effects: dict[str, int])
 
 def _is(answered: httpx.Response, *kinds: str) -> bool:
     return answered.headers.get("content-type") == "application/problem+json" and answered.json()["type"] in kinds
+
+
+def _instance(answered: httpx.Response) -> str:
+    return str(answered.json().get("instance", "")) or answered.text

@@ -23,9 +23,9 @@ async def kill_in_rounds(installation: Installation, load: Load, rounds: int) ->
     chance = random.Random(rounds)  # noqa: S311  (a repeatable story)
     kills = (installation.kill_application, lambda: installation.kill_backend(chance), installation.kill_postmaster)
     for number in range(rounds):
-        answered = _answered(load)
         await asyncio.sleep(chance.uniform(0.05, 1.5))
         await asyncio.to_thread(kills[number % len(kills)])
+        answered = _answered(load)
         await asyncio.to_thread(installation.start)
         await _wait_for_more(load, answered + 4 * load.clients)
 

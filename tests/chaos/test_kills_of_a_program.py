@@ -66,6 +66,13 @@ class Program:
         if (self.home / "postgres").exists():
             EmbeddedPostgres(self.home).stop()
 
+    def works_again(self, acknowledged: int) -> bool:
+        """Whether so many are acknowledged by now; it is started again where it gave up because its database died."""
+        assert self._process is not None
+        if self._process.poll() is not None:
+            self.start()
+        return self.acknowledged() > acknowledged
+
     def acknowledged(self) -> int:
         """How many postings have been acknowledged so far."""
         if self.journal.exists():
@@ -112,10 +119,10 @@ def live_through(program: Program, rounds: int) -> None:
     began = time.monotonic()
     kills = (program.kill, lambda: kill_backend(program.home, chance), lambda: kill_postmaster(program.home))
     for number in range(rounds):
-        acknowledged = program.acknowledged()
         time.sleep(chance.uniform(0.05, 1.0))
         kills[number % len(kills)]()
-        wait_until(lambda before=acknowledged: program.acknowledged() > before + 100, "the program works again")
+        acknowledged = program.acknowledged()
+        wait_until(lambda before=acknowledged: program.works_again(before + 100), "the program works again")
     program.end()
     story = read(program.journal)
     assert story.open == []
