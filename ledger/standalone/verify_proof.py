@@ -314,8 +314,8 @@ def tell_folder(folder: Path, seals: list[Says]) -> None:
 
 
 def say(line: str) -> None:
-    """One line for people."""
-    sys.stdout.write(line + "\n")
+    """One line for people; what an entry's texts hold cannot make it two."""
+    sys.stdout.write("".join(sign if sign.isprintable() else "?" for sign in line) + "\n")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -86,6 +86,11 @@ def keys(books: SealedBooks) -> verify_proof.Keys:
     return verify_proof.read_keys([str(path) for path in books.folder.path.glob("key-*.pem")])
 
 
+def test_a_text_in_an_entry_cannot_pass_for_a_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    verify_proof.say("source a\nPROVED: \x1b[2Jeverything")
+    assert capsys.readouterr().out == "source a?PROVED: ?[2Jeverything\n"
+
+
 async def test_every_sealed_entry_is_proved_by_the_first_seal_that_holds_it(
     books: SealedBooks, keys: verify_proof.Keys
 ) -> None:
