@@ -195,6 +195,11 @@ BEGIN
 END
 $$;
 
+-- An account that was opened for a posting which then had nothing to say is not kept: accounts follow from entries.
+CREATE FUNCTION ledger.drop_unused(p_member uuid, p_unit text) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM ledger.account WHERE member_id = p_member AND unit = p_unit AND seq = 0
+$$;
+
 -- Write the account back, once a posting. Its clock moves only with an entry: a rebuild has nothing else to read it from.
 CREATE FUNCTION ledger.save_account(a ledger.account) RETURNS void LANGUAGE sql AS $$
     UPDATE ledger.account SET

@@ -56,6 +56,9 @@ BEGIN
                 i, p_programme, p_kinds[i], p_members[i], p_units[i], p_amounts[i], p_keys[i], p_hashes[i],
                 p_sources[i], p_rules[i], p_effective[i], p_more[i]);
         END IF;
+        IF v_answer.refusal IS NOT NULL THEN
+            PERFORM ledger.drop_unused(p_members[i], p_units[i]);
+        END IF;
         RETURN NEXT v_answer;
     END LOOP;
 END

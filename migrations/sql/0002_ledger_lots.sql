@@ -94,7 +94,7 @@ BEGIN
         RETURNING lot.expires_at
     )
     SELECT min(expires_at) INTO v_due FROM back;
-    a.next_due := least(a.next_due, v_due);
+    a.next_due := least(a.next_due, v_due, a.idle_expires_at);
     RETURN a;
 END
 $$;

@@ -47,9 +47,7 @@ BEGIN
         WHEN 'at' THEN p_expires
     END;
     v_first := a.seq + 1;
-    IF p_kind = 'earn' THEN
-        a := ledger.touch(a, u, e.effective_at);
-    END IF;
+    a := ledger.touch(a, u, e.effective_at);
     a := ledger.grant_points(a, e);
     PERFORM ledger.save_account(ledger.gather(a));
     RETURN ledger.answer(a, v_first);

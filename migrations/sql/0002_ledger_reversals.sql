@@ -258,6 +258,7 @@ BEGIN
     e.lot_expires_at := p_expires;
     e.lot_origin_member := p_member;
     e.lot_origin_seq := v_lot;
+    a := ledger.touch(a, u, a.last_at);
     a := ledger.grant_points(a, e);
     PERFORM ledger.save_account(a);
     RETURN ledger.answer(a, v_first);

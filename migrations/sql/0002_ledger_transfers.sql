@@ -177,6 +177,8 @@ BEGIN
     -- Where nothing moved, too: time may have brought something, and the lots are filed now.
     PERFORM ledger.save_account(a);
     PERFORM ledger.save_account(b);
+    PERFORM ledger.drop_unused(a.member_id, p_unit);
+    PERFORM ledger.drop_unused(b.member_id, p_unit);
     RETURN ledger.answer(a, CASE WHEN a.seq >= v_first THEN v_first END);
 END
 $$;
@@ -248,12 +250,12 @@ BEGIN
             a := ledger.append(a, e, ARRAY[l.seq], ARRAY[l.remaining]);
             UPDATE ledger.filed_lot SET remaining = 0, open = false, pending = false
             WHERE member_id = p_survivor AND unit = p_unit AND seq = l.seq;
-            b := ledger.come_home(b, d, l.origin_member, l.origin_seq, l.remaining, l.pending);
+            b := ledger.come_home(b, d, p_moved, l.origin_member, l.origin_seq, l.remaining, l.pending);
         ELSIF m.credit = 'debt' THEN
             -- The absorbed member's points had repaid the survivor's debt: the survivor owes it again.
             e.credit := 'transfer';
             a := ledger.take_or_owe(a, ledger.debt_unit(a), e, m.amount);
-            b := ledger.come_home(b, d, m.lot_origin_member, m.lot_origin_seq, m.amount, false);
+            b := ledger.come_home(b, d, p_moved, m.lot_origin_member, m.lot_origin_seq, m.amount, false);
         ELSE
             -- The survivor had paid, or taken over, the absorbed member's debt: it goes back to the member whose it was.
             d.amount := m.amount;
@@ -290,21 +292,28 @@ BEGIN
     END IF;
     PERFORM ledger.save_account(a);
     PERFORM ledger.save_account(b);
+    PERFORM ledger.drop_unused(a.member_id, p_unit);
+    PERFORM ledger.drop_unused(b.member_id, p_unit);
     RETURN ledger.answer(a, CASE WHEN a.seq >= v_first THEN v_first END);
 END
 $$;
 
--- Points return to the lot that they once left, or, where that lot was itself moved in, to the one it became there.
+-- Points return to the lot that they left in the move: one that is, or came from, lot `p_seq` of `p_member`. There may
+-- be an older one of the same origin beside it, from an earlier move.
 CREATE FUNCTION ledger.come_home(
-    b ledger.account, d ledger.entry, p_member uuid, p_seq bigint, p_amount bigint, p_pending boolean
+    b ledger.account, d ledger.entry, p_moved text, p_member uuid, p_seq bigint, p_amount bigint, p_pending boolean
 ) RETURNS ledger.account LANGUAGE plpgsql AS $$
 DECLARE
     l ledger.filed_lot;
 BEGIN
-    SELECT * INTO l FROM ledger.filed_lot
-    WHERE member_id = b.member_id AND unit = b.unit
-        AND ((member_id = p_member AND seq = p_seq) OR (origin_member = p_member AND origin_seq = p_seq))
-    ORDER BY seq LIMIT 1;
+    SELECT lot.* INTO l
+    FROM ledger.entry AS e
+    JOIN ledger.filed_lot AS lot ON lot.member_id = e.member_id AND lot.unit = e.unit AND lot.seq = e.lots[1]
+    WHERE e.member_id = b.member_id AND e.unit = b.unit AND e.kind = 'transfer' AND e.credit = 'transfer'
+        AND e.source = p_moved
+        AND ((lot.member_id = p_member AND lot.seq = p_seq)
+             OR (lot.origin_member = p_member AND lot.origin_seq = p_seq))
+    ORDER BY e.seq LIMIT 1;
     d.amount := p_amount;
     d.debit := 'transfer';
     d.credit := CASE WHEN p_pending THEN 'pending' ELSE 'member' END;
