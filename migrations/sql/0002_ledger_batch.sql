@@ -27,6 +27,7 @@ DECLARE
     v_answers ledger.batch_answer[];
     v_single integer[];
     v_answer ledger.batch_answer;
+    v_refused boolean := false;
     i integer;
 BEGIN
     PERFORM ledger.open_accounts(p_programme, p_kinds, p_members, p_units);
@@ -56,22 +57,24 @@ BEGIN
                 i, p_programme, p_kinds[i], p_members[i], p_units[i], p_amounts[i], p_keys[i], p_hashes[i],
                 p_sources[i], p_rules[i], p_effective[i], p_more[i]);
         END IF;
-        IF v_answer.refusal IS NOT NULL THEN
-            PERFORM ledger.drop_unused(p_members[i], p_units[i]);
-        END IF;
+        v_refused := v_refused OR v_answer.refusal IS NOT NULL;
         RETURN NEXT v_answer;
     END LOOP;
+    IF v_refused THEN
+        PERFORM ledger.drop_unused(member_id, unit) FROM unnest(p_members, p_units) AS asked (member_id, unit);
+    END IF;
 END
 $$;
 
--- Members who earn for the first time get their accounts, all together and in order.
+-- Members who are new get their accounts, all together and in order: opened one by one, in the order of the items, two
+-- batches could wait for each other.
 CREATE FUNCTION ledger.open_accounts(p_programme uuid, p_kinds text[], p_members uuid[], p_units text[])
 RETURNS void LANGUAGE sql AS $$
     INSERT INTO ledger.account (member_id, unit, programme_id, last_at, head)
     SELECT DISTINCT asked.member_id, asked.unit, p_programme, '-infinity'::timestamptz, '\x'::bytea
     FROM unnest(p_kinds, p_members, p_units) AS asked (kind, member_id, unit)
     JOIN ledger.unit AS u ON u.programme_id = p_programme AND u.code = asked.unit
-    WHERE asked.kind = 'earn' AND NOT EXISTS (
+    WHERE asked.kind IN ('earn', 'spend', 'claw_back', 'adjust', 'hold') AND NOT EXISTS (
         SELECT FROM ledger.account AS a WHERE a.member_id = asked.member_id AND a.unit = asked.unit)
     ORDER BY 1, 2
     ON CONFLICT DO NOTHING
