@@ -206,6 +206,7 @@ DECLARE
     d ledger.entry;
     e ledger.entry;
     m ledger.entry;
+    x record;
     l ledger.filed_lot;
     r ledger.result;
     v_first bigint;
@@ -236,11 +237,28 @@ BEGIN
     d.posting := b.seq + 1;
     d.peer_id := p_survivor;
     -- Lots first: what is still there goes home before a debt that is owed again could be taken from it.
-    FOR m IN
-        SELECT * FROM ledger.entry
-        WHERE member_id = p_survivor AND unit = p_unit AND kind = 'transfer' AND peer_id = p_absorbed AND source = p_moved
-        ORDER BY opens_lot DESC, seq
+    -- The entries of the survivor that the move made, each with the lot that its points had left. What left the one
+    -- member and what arrived at the other are the same points in the same order, so the places in it tell them apart,
+    -- even where several lots came from one.
+    FOR x IN
+        WITH arrived AS (
+            SELECT n AS entry, CASE WHEN n.debit = 'transfer' AND n.lot_origin_seq IS NOT NULL THEN
+                sum(n.amount) FILTER (WHERE n.debit = 'transfer' AND n.lot_origin_seq IS NOT NULL) OVER (ORDER BY n.seq)
+                - n.amount END AS place
+            FROM ledger.entry AS n
+            WHERE n.member_id = p_survivor AND n.unit = p_unit AND n.kind = 'transfer' AND n.peer_id = p_absorbed
+                AND n.source = p_moved
+        ), gone AS (
+            SELECT n.lots[1] AS lot, n.amount, sum(n.amount) OVER (ORDER BY n.seq) - n.amount AS place
+            FROM ledger.entry AS n
+            WHERE n.member_id = p_absorbed AND n.unit = p_unit AND n.kind = 'transfer' AND n.peer_id = p_survivor
+                AND n.source = p_moved AND n.credit = 'transfer' AND n.lots IS NOT NULL
+        )
+        SELECT arrived.entry, gone.lot AS home
+        FROM arrived LEFT JOIN gone ON arrived.place >= gone.place AND arrived.place < gone.place + gone.amount
+        ORDER BY (arrived.entry).opens_lot DESC, (arrived.entry).seq
     LOOP
+        m := x.entry;
         IF m.opens_lot THEN
             SELECT * INTO l FROM ledger.filed_lot WHERE member_id = p_survivor AND unit = p_unit AND seq = m.seq;
             CONTINUE WHEN NOT l.open;
@@ -250,12 +268,12 @@ BEGIN
             a := ledger.append(a, e, ARRAY[l.seq], ARRAY[l.remaining]);
             UPDATE ledger.filed_lot SET remaining = 0, open = false, pending = false
             WHERE member_id = p_survivor AND unit = p_unit AND seq = l.seq;
-            b := ledger.come_home(b, d, p_moved, l.origin_member, l.origin_seq, l.remaining, l.pending);
+            b := ledger.come_home(b, d, x.home, l.remaining, l.pending);
         ELSIF m.credit = 'debt' THEN
             -- The absorbed member's points had repaid the survivor's debt: the survivor owes it again.
             e.credit := 'transfer';
             a := ledger.take_or_owe(a, ledger.debt_unit(a), e, m.amount);
-            b := ledger.come_home(b, d, p_moved, m.lot_origin_member, m.lot_origin_seq, m.amount, false);
+            b := ledger.come_home(b, d, x.home, m.amount, false);
         ELSE
             -- The survivor had paid, or taken over, the absorbed member's debt: it goes back to the member whose it was.
             d.amount := m.amount;
@@ -298,22 +316,14 @@ BEGIN
 END
 $$;
 
--- Points return to the lot that they left in the move: one that is, or came from, lot `p_seq` of `p_member`. There may
--- be an older one of the same origin beside it, from an earlier move.
+-- Points return to the lot that they left in the move.
 CREATE FUNCTION ledger.come_home(
-    b ledger.account, d ledger.entry, p_moved text, p_member uuid, p_seq bigint, p_amount bigint, p_pending boolean
+    b ledger.account, d ledger.entry, p_lot bigint, p_amount bigint, p_pending boolean
 ) RETURNS ledger.account LANGUAGE plpgsql AS $$
 DECLARE
     l ledger.filed_lot;
 BEGIN
-    SELECT lot.* INTO l
-    FROM ledger.entry AS e
-    JOIN ledger.filed_lot AS lot ON lot.member_id = e.member_id AND lot.unit = e.unit AND lot.seq = e.lots[1]
-    WHERE e.member_id = b.member_id AND e.unit = b.unit AND e.kind = 'transfer' AND e.credit = 'transfer'
-        AND e.source = p_moved
-        AND ((lot.member_id = p_member AND lot.seq = p_seq)
-             OR (lot.origin_member = p_member AND lot.origin_seq = p_seq))
-    ORDER BY e.seq LIMIT 1;
+    SELECT * INTO l FROM ledger.filed_lot WHERE member_id = b.member_id AND unit = b.unit AND seq = p_lot;
     d.amount := p_amount;
     d.debit := 'transfer';
     d.credit := CASE WHEN p_pending THEN 'pending' ELSE 'member' END;
