@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import (, text
+from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
@@ -20,6 +20,7 @@ from sqlalchemy import (, text
     Table,
     Text,
     select,
+    text,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
