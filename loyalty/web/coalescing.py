@@ -18,7 +18,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -32,33 +32,50 @@ from loyalty.campaigns.requests import Request, Result, post_requests
 from loyalty.kit.driver import Session
 from loyalty.kit.errors import UnavailableError
 
+T = TypeVar("T")
+
 logger: Final = logging.getLogger("loyalty.web")
 
-LINES: Final = 2
-"""How many batches are under way at once, of different members: while one is committed, the other is put together."""
+LINES: Final = 1
+"""How many batches are under way at once, of different members. Two make batches half as large, and cost more CPU
+than the time that they overlap is worth."""
 MOST_TOGETHER: Final = 500
 MOST_WAITING: Final = 2_000
 """Requests beyond these are refused at once with 503: they could only wait longer than their clients do."""
 BATCH_PATIENCE_MS: Final = 200
 """How long a batch waits for a member whom somebody else has locked, before its members go apart."""
+BULK_AT_ONCE: Final = 2
+"""How many transactions of whole batches (`post_all`) are under way at once; single requests have their own lines."""
+MOST_AT_ONCE: Final = 200
+"""How many requests of a batch that failed stand in line at once, so that they do not take all of its room."""
 APART_AT_ONCE: Final = 2
 """How many members' requests may try apart, and how many of those that still wait for a lock, at the same time."""
 
 _AWAY: Final = "the database does not answer; repeat the request with the same idempotency key"
+_FULL: Final = "too many requests are waiting already; repeat this one in a moment with the same idempotency key"
+_STOPPED: Final = "the server is being stopped; repeat the request in a moment with the same idempotency key"
 _UNKNOWN: Final = (
     "the database was lost while it confirmed; repeat the request with the same idempotency key to learn what happened"
 )
 
 
-class _Waiting:
+class _Asked(NamedTuple):
+    """A request, and the only programme that it may be about."""
+
+    programme_id: UUID
+    request: Request
+
+
+class _Waiting(NamedTuple):
     """A request in a line, and where its answer goes."""
 
-    __slots__ = ("answer", "programme_id", "request")
+    asked: _Asked
+    answer: asyncio.Future[Posting]
 
-    def __init__(self, programme_id: UUID, request: Request, answer: asyncio.Future[Posting]) -> None:
-        self.programme_id = programme_id
-        self.request = request
-        self.answer = answer
+    @property
+    def member_id(self) -> UUID:
+        """Whom it is about."""
+        return self.asked.request.member_id
 
 
 class _UnknownOutcomeError(Exception):
@@ -82,9 +99,10 @@ class Coalescer:
         self._lines: list[deque[_Waiting]] = [deque() for _ in range(LINES)]
         self._moving: set[int] = set()
         self._apart: dict[UUID, deque[_Waiting]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._waiting = 0
         self._closed = False
+        self._in_bulk = asyncio.Semaphore(BULK_AT_ONCE)
         self._trying = asyncio.Semaphore(APART_AT_ONCE)
         self._patient = asyncio.Semaphore(APART_AT_ONCE)
 
@@ -94,14 +112,41 @@ class Coalescer:
         If the caller is cancelled, what is under way is not.
         """
         if self._closed or self._waiting >= MOST_WAITING:
-            reason = "the server is being stopped" if self._closed else "too many requests are waiting already"
-            message = f"{reason}; repeat the request in a moment with the same idempotency key"
-            raise UnavailableError(message)
+            raise UnavailableError(_STOPPED if self._closed else _FULL)
         answer: asyncio.Future[Posting] = asyncio.get_running_loop().create_future()
         self._waiting += 1
         answer.add_done_callback(self._answered)
-        self._join(_Waiting(programme_id, request, answer))
+        self._join(_Waiting(_Asked(programme_id, request), answer))
         return await answer
+
+    async def post_all(self, programme_id: UUID, requests: Sequence[Request]) -> Sequence[Posting | Exception]:
+        """Post many requests of one caller in a transaction of their own, and answer each when it is committed.
+
+        If that is not possible, they go out as single requests do. Where the database is away, or what became of the
+        COMMIT is not known, all are answered UnavailableError.
+        """
+        if self._closed:
+            return [UnavailableError(_STOPPED) for _ in requests]
+        # Whoever asked may be gone before it is done; `drain` is not.
+        return await asyncio.shield(self._start(self._post_all(programme_id, requests)))
+
+    async def _post_all(self, programme_id: UUID, requests: Sequence[Request]) -> Sequence[Posting | Exception]:
+        batch = [_Asked(programme_id, request) for request in requests]
+        try:
+            async with self._in_bulk, Session(self._engine) as session:
+                return await self._commit(session, batch, patience_ms=BATCH_PATIENCE_MS)
+        except Exception as error:  # noqa: BLE001  (whatever it is, everybody in the batch is owed an answer)
+            away = _why_away(error)
+            if away is not None:
+                return [UnavailableError(away) for _ in requests]
+            self._report(batch, error)
+        answers: list[Posting | BaseException] = []
+        for first in range(0, len(requests), MOST_AT_ONCE):
+            together = requests[first : first + MOST_AT_ONCE]
+            answers += await asyncio.gather(
+                *(self.post(programme_id, request) for request in together), return_exceptions=True
+            )
+        return [answer if isinstance(answer, Posting | Exception) else UnavailableError(_STOPPED) for answer in answers]
 
     async def drain(self) -> None:
         """Refuse further requests, and return when all that were taken have been answered."""
@@ -113,7 +158,7 @@ class Coalescer:
         self._waiting -= 1
 
     def _join(self, waiting: _Waiting) -> None:
-        member_id = waiting.request.member_id
+        member_id = waiting.member_id
         apart = self._apart.get(member_id)
         if apart is not None:
             apart.append(waiting)  # behind the member's requests that are under way there
@@ -124,10 +169,11 @@ class Coalescer:
             self._moving.add(number)
             self._start(self._move(number))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _move(self, number: int) -> None:
         """Send batch after batch until the line is empty."""
@@ -137,7 +183,9 @@ class Coalescer:
                 try:
                     async with Session(self._engine) as session:
                         while batch:
-                            results = await self._commit(session, batch, patience_ms=BATCH_PATIENCE_MS)
+                            results = await self._commit(
+                                session, [waiting.asked for waiting in batch], patience_ms=BATCH_PATIENCE_MS
+                            )
                             _tell(batch, results)
                             batch = _take(line)
                 except Exception as error:  # noqa: BLE001  (whatever it is, everybody in the batch is owed an answer)
@@ -148,17 +196,21 @@ class Coalescer:
     def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
         """Tell everybody in a batch that the database is away, or have its members go apart."""
         away = _why_away(error)
-        if away is None and not isinstance(_cause(error), _CONTENTION):
-            logger.warning("a batch of %d postings failed, each goes alone", len(batch), exc_info=error)
+        if away is None:
+            self._report(batch, error)
         for waiting in batch:
             if away is not None:
                 _refuse(waiting, UnavailableError(away))
             else:
                 self._part(waiting)
 
+    def _report(self, batch: Sequence[object], error: Exception) -> None:
+        if not isinstance(_cause(error), _CONTENTION):
+            logger.warning("a batch of %d postings failed, each goes alone", len(batch), exc_info=error)
+
     def _part(self, waiting: _Waiting) -> None:
         """Put a request on its member's own line."""
-        member_id = waiting.request.member_id
+        member_id = waiting.member_id
         apart = self._apart.get(member_id)
         if apart is None:
             self._apart[member_id] = deque([waiting])
@@ -195,13 +247,13 @@ class Coalescer:
 
     async def _send_alone(self, waiting: _Waiting, *, patience_ms: int | None) -> None:
         async with Session(self._engine) as session:
-            _tell([waiting], await self._commit(session, [waiting], patience_ms=patience_ms))
+            _tell([waiting], await self._commit(session, [waiting.asked], patience_ms=patience_ms))
 
-    async def _commit(self, session: Session, batch: Sequence[_Waiting], *, patience_ms: int | None) -> list[Result]:
+    async def _commit(self, session: Session, batch: Sequence[_Asked], *, patience_ms: int | None) -> list[Result]:
         """One transaction: each programme's requests, those of each member in their order."""
         programmes: dict[UUID, list[int]] = {}
-        for place, waiting in enumerate(batch):
-            programmes.setdefault(waiting.programme_id, []).append(place)
+        for place, asked in enumerate(batch):
+            programmes.setdefault(asked.programme_id, []).append(place)
         results: dict[int, Result] = {}
         for programme_id in sorted(programmes):  # in one order, as members are, so that batches cannot deadlock
             places = programmes[programme_id]

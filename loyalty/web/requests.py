@@ -16,7 +16,8 @@ from loyalty.kit.errors import FieldError, InvalidInputError
 MAX_BODY_BYTES: Final = 1_000_000
 """A body above this is refused with 413. An order of 1,000 lines takes a quarter of it."""
 
-_JSON_TYPES: Final = ("application/json", "application/problem+json")
+JSON: Final = "application/json"
+_JSON_TYPES: Final = (JSON, "application/problem+json")
 _AT_PATH: Final = re.compile(r"^(?P<reason>.*?)(?: - at `\$(?P<path>.*)`)?$", re.DOTALL)
 _NAMED_FIELD: Final = re.compile(
     r"^Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL
@@ -60,17 +61,22 @@ def decode_body(body: bytes, target: Any) -> Any:
     too, because PostgreSQL's text cannot hold it. Moments are given in UTC, whatever offset they came with: PostgreSQL
     does not know all offsets that RFC 3339 allows, and the same moment is then the same request.
     """
+    value = _in_utc(decode_shallowly(body, target), "")
+    if _ESCAPED_NUL in body and (path := _find_nul(msgspec.json.decode(body), "")) is not None:
+        raise InvalidBodyError(FieldError(path or "body", "contains the character U+0000, which cannot be kept"))
+    return value
+
+
+def decode_shallowly(body: bytes, target: Any) -> Any:
+    """Decode a JSON body whose parts (msgspec.Raw) are decoded later by `decode_body`. Raises InvalidBodyError."""
     try:
-        value = _in_utc(_decoder(target).decode(body), "")
-        if _ESCAPED_NUL in body and (path := _find_nul(msgspec.json.decode(body), "")) is not None:
-            raise InvalidBodyError(FieldError(path or "body", "contains the character U+0000, which cannot be kept"))
+        return _decoder(target).decode(body)
     except msgspec.ValidationError as error:
         raise InvalidBodyError(fault(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidBodyError(FieldError("body", f"is not JSON: {error}")) from error
     except RecursionError as error:
         raise InvalidBodyError(FieldError("body", "is nested too deeply")) from error
-    return value
 
 
 def utc(moment: datetime, *, field: str) -> datetime:

@@ -92,6 +92,14 @@ async def locked(engine: AsyncEngine, member_id: UUID) -> AsyncIterator[None]:
         await connection.rollback()
 
 
+async def have(engine: AsyncEngine, members: Sequence[UUID], points: int) -> None:
+    for _ in range(500):
+        if {await balance(engine, member) for member in members} == {points}:
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("they did not within five seconds")
+
+
 async def until(condition: Any) -> None:
     for _ in range(500):
         if condition():
@@ -386,3 +394,34 @@ async def test_tiers_rise_with_the_batch_that_reaches_them(
     async with engine.connect() as connection:
         tiers = [await current_tier(connection, programme_id=brand.id, member_id=member) for member in members]
     assert tiers == ["silver" if place % 2 else "gold" for place in range(20)]
+
+
+async def test_a_whole_batch_is_one_transaction_and_what_one_item_is_refused_for_touches_no_other(
+    engine: AsyncEngine, brand: Programme, coalescer: Coalescer, sizes: list[int]
+) -> None:
+    members = await join(engine, brand, 5)
+    asked = [*(earn(member) for member in members), earn(new_id())]
+    answers = await coalescer.post_all(brand.id, asked)
+    assert sizes == [6]
+    assert [type(answer) for answer in answers] == [*[Posting] * 5, NotFoundError]
+
+
+async def test_a_whole_batch_with_a_locked_member_goes_out_as_single_requests_do(
+    engine: AsyncEngine, brand: Programme, coalescer: Coalescer
+) -> None:
+    members = await join(engine, brand, 5)
+    await coalescer.post_all(brand.id, [earn(member) for member in members])
+    async with locked(engine, members[2]):
+        batch = asyncio.create_task(coalescer.post_all(brand.id, [earn(member) for member in members]))
+        await have(engine, [member for member in members if member != members[2]], 20)
+        assert not batch.done()  # it still waits for the one
+    assert [answer.posted for answer in await batch if isinstance(answer, Posting)] == [20] * 5
+
+
+async def test_a_whole_batch_learns_that_the_database_is_away() -> None:
+    nowhere = create_engine("postgresql://nobody@127.0.0.1:1/nothing")
+    coalescer = Coalescer(nowhere)
+    answers = await coalescer.post_all(new_id(), [earn(new_id()) for _ in range(50)])
+    assert [type(answer) for answer in answers] == [UnavailableError] * 50
+    await coalescer.drain()
+    await nowhere.dispose()

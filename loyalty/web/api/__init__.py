@@ -8,6 +8,7 @@ from litestar import Router, get
 from litestar.di import Provide
 
 from loyalty.web.api import (
+    batches,
     earning,
     exports,
     holds,
@@ -43,6 +44,7 @@ _operations: Final = Router(
         members.router,
         points.router,
         earning.router,
+        batches.router,
         holds.router,
         orders.router,
         tiers.router,

@@ -18,6 +18,7 @@ from loyalty.web.api.examples import ANSWERS, REQUESTS
 from loyalty.web.api.operations import Require
 from loyalty.web.idempotency import HEADER, REPLAYED_HEADER
 from loyalty.web.problems import ProblemDetails
+from loyalty.web.requests import JSON
 
 _REFERENCES: Final = "#/components/schemas/{name}"
 _FIRST_ERROR: Final = 400
@@ -76,6 +77,7 @@ def _schemas(handlers: Any) -> dict[str, Any]:
         found = [answer.inner_types[0].annotation if answer.inner_types else answer.annotation]
         if "data" in signature.parameters:
             found.append(signature.parameters["data"].annotation)
+        found += [kind for part in ("reads", "answers") for kind in handler.opt.get(part, {}).values()]
         types |= {each.__name__: each for each in found if _is_struct(each)}
     _, components = msgspec.json.schema_components(types.values(), ref_template=_REFERENCES)
     return dict(sorted(components.items()))
@@ -89,6 +91,7 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
     scope = next((guard.scope for guard in handler.guards or () if isinstance(guard, Require)), None)
     if scope is not None:
         operation["description"] = f"{operation['description']}\n\nScope: `{scope}`."
+    _add_media_types(operation, handler)
     keyed = any(parameter["name"] == HEADER for parameter in operation.get("parameters", ()))
     for status, answer in operation["responses"].items():
         if int(status) >= _FIRST_ERROR:
@@ -101,9 +104,36 @@ def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
         _add_example(operation["requestBody"], REQUESTS[operation["operationId"]])
 
 
+def _add_media_types(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    """Bodies that an operation reads and writes itself: `reads` and `answers` of its `opt`, a type a media type."""
+    if "reads" in handler.opt:
+        operation["requestBody"] = {"required": True, "content": _content(handler.opt["reads"])}
+    if "answers" in handler.opt:
+        operation["responses"][str(handler.status_code)]["content"] = _content(handler.opt["answers"])
+
+
+def _content(kinds: Mapping[str, Any]) -> dict[str, Any]:
+    return {media_type: {"schema": _media_schema(media_type, kind)} for media_type, kind in kinds.items()}
+
+
+def _media_schema(media_type: str, kind: Any) -> dict[str, Any]:
+    (schema,), _ = msgspec.json.schema_components([kind], ref_template=_REFERENCES)
+    if media_type == JSON:
+        return schema
+    return {"type": "string", "description": "On each line one of these.", "contentSchema": schema}
+
+
 def _add_example(body: dict[str, Any], example: Mapping[str, Any] | None) -> None:
-    if example is not None:
-        body["content"]["application/json"]["example"] = example
+    if example is None:
+        return
+    for media_type, content in body["content"].items():
+        content["example"] = example if media_type == JSON else _lines(example)
+
+
+def _lines(example: Mapping[str, Any]) -> str:
+    """An example of a list as lines of JSON."""
+    (members,) = (value for value in example.values() if isinstance(value, list))
+    return msgspec.json.Encoder().encode_lines(members).decode()
 
 
 _REPLAYED: Final = {

@@ -65,6 +65,24 @@ REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "undoMerge": {"reason": "mother and daughter", "actor": "li.na"},
     "eraseMember": {"reason": "asked by the member", "actor": "li.na"},
     "earnPoints": {"amount": 100, "source": "review:8812"},
+    "postBatch": {
+        "items": [
+            {
+                "kind": "earn",
+                "member_id": _MEMBER,
+                "idempotency_key": "review-8812",
+                "amount": 100,
+                "source": "review:8812",
+            },
+            {
+                "kind": "spend",
+                "member_id": _OTHER,
+                "idempotency_key": "wheel-771",
+                "amount": 500,
+                "source": "game:wheel/771",
+            },
+        ]
+    },
     "reversePosting": {"sequence": 3, "amount": 40, "source": "review:8812/removed"},
     "spendPoints": {"amount": 100, "source": "game:wheel/771"},
     "confirmPoints": {"sequence": 3, "source": "order:online/536381/delivered"},
@@ -244,6 +262,35 @@ ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "getMember": _MEMBER_ANSWER,
     "getBalances": {"data": [{"unit": "points", "spendable": 1200, "pending": 0, "held": 0, "debt": 0}]},
     "earnPoints": _posting(4, spendable=1300),
+    "postBatch": {
+        "posted": 1,
+        "replayed": 0,
+        "refused": 1,
+        "results": [
+            {
+                "index": 0,
+                "idempotency_key": "review-8812",
+                "status": 201,
+                "replayed": False,
+                "posting": _posting(4, spendable=1300),
+                "problem": None,
+            },
+            {
+                "index": 1,
+                "idempotency_key": "wheel-771",
+                "status": 409,
+                "replayed": False,
+                "posting": None,
+                "problem": {
+                    "type": "/problems/insufficient-balance",
+                    "title": "Not enough points",
+                    "status": 409,
+                    "detail": "300 points can be spent, 500 were asked for",
+                    "errors": [{"field": "amount", "reason": "300 points can be spent, 500 were asked for"}],
+                },
+            },
+        ],
+    },
     "spendPoints": _posting(5, spendable=1200),
     "reversePosting": _posting(6, spendable=1160),
     "confirmPoints": _posting(6, spendable=1300),
