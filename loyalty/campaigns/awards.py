@@ -16,9 +16,10 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import posting
-from ledger.batch import earn_many
-from ledger.operations import UNIT_POLICY, Earn, Expiry
+from ledger.batch import earn_many, post_many
+from ledger.operations import UNIT_POLICY, ClawBack, Earn, Expiry, Reverse
 from ledger.posting import Posting
+from loyalty.kit.errors import DomainError
 from tiers.counting import Activity, count_activities
 
 LADDER_UNITS: Final = ("points", "growth")
@@ -148,7 +149,12 @@ async def take_back(
 
     Raises OverReversalError where more is taken of a posting than is left of it, EntryNotFoundError.
     """
-    postings = [await _take_back(connection, programme_id, taken) for taken in take_backs]
+    postings: list[Posting] = []
+    asked = [_asked(taken) for taken in take_backs]
+    for result in await post_many(connection, programme_id=programme_id, postings=asked):
+        if isinstance(result, DomainError):
+            raise result
+        postings.append(result)
     lost = [
         Activity(
             member_id=taken.member_id,
@@ -165,11 +171,10 @@ async def take_back(
     return postings
 
 
-async def _take_back(connection: AsyncConnection, programme_id: UUID, taken: TakeBack) -> Posting:
+def _asked(taken: TakeBack) -> ClawBack | Reverse:
+    """What taking back asks of the ledger: the posting's reversal, or a claw-back where none is known."""
     if taken.sequence is None:
-        return await posting.claw_back(
-            connection,
-            programme_id=programme_id,
+        return ClawBack(
             member_id=taken.member_id,
             unit=taken.unit,
             amount=taken.amount,
@@ -178,8 +183,7 @@ async def _take_back(connection: AsyncConnection, programme_id: UUID, taken: Tak
             rule_version=taken.rule_version,
             effective_at=taken.effective_at,
         )
-    return await posting.reverse(
-        connection,
+    return Reverse(
         member_id=taken.member_id,
         unit=taken.unit,
         sequence=taken.sequence,
