@@ -54,6 +54,7 @@ APART_AT_ONCE: Final = 2
 _AWAY: Final = "the database does not answer; repeat the request with the same idempotency key"
 _FULL: Final = "too many requests are waiting already; repeat this one in a moment with the same idempotency key"
 _STOPPED: Final = "the server is being stopped; repeat the request in a moment with the same idempotency key"
+_TOO_LONG: Final = "the request took too long and was given up; repeat it with the same idempotency key"
 _UNKNOWN: Final = (
     "the database was lost while it confirmed; repeat the request with the same idempotency key to learn what happened"
 )
@@ -317,5 +318,7 @@ def _why_away(error: Exception) -> str | None:
     cause = _cause(error)
     if not isinstance(cause, psycopg.Error):
         return None
+    if isinstance(cause, psycopg.errors.QueryCanceled):
+        return _TOO_LONG
     lost = cause.sqlstate is None and isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
     return _AWAY if lost or (cause.sqlstate or "").startswith(_AWAY_STATES) else None

@@ -114,8 +114,8 @@ async def test_everybody_who_waits_when_the_database_goes_away_is_told_so_and_ca
         path = f"/members/{members[number % 4]}/points/earn"
         return await behind.api.post(path, {"amount": 1, "source": "chaos"}, key=f"away-{number}")
 
-    asking = asyncio.gather(*(post(number) for number in range(40)))
-    await asyncio.sleep(0.05)
+    asking = asyncio.gather(*(post(number) for number in range(200)))
+    await asyncio.sleep(0.01)
     await behind.proxy.close()
     answers = await asking
     for answered in answers:
@@ -124,9 +124,9 @@ async def test_everybody_who_waits_when_the_database_goes_away_is_told_so_and_ca
     assert any(answered.status_code == httpx.codes.SERVICE_UNAVAILABLE for answered in answers)
     assert (await behind.api.client.get("/healthz")).status_code == httpx.codes.SERVICE_UNAVAILABLE
     await behind.proxy.open()
-    again = await asyncio.gather(*(post(number) for number in range(40)))
-    assert [answered.status_code for answered in again] == [httpx.codes.CREATED] * 40
+    again = await asyncio.gather(*(post(number) for number in range(200)))
+    assert [answered.status_code for answered in again] == [httpx.codes.CREATED] * 200
     for first, second in zip(answers, again, strict=True):
         assert first.status_code == httpx.codes.SERVICE_UNAVAILABLE or first.content == second.content
-    assert [len(await behind.entries(member)) for member in members] == [10] * 4
+    assert [len(await behind.entries(member)) for member in members] == [50] * 4
     await behind.check()
