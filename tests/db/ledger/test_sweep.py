@@ -14,6 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger import audit, posting
+from ledger.batch import post_many
+from ledger.operations import Earn
 from ledger.sweep import FEWEST_ACCOUNTS, MOST_ACCOUNTS, TARGET_SECONDS, Swept, count_due, fitting, sweep
 from loyalty.kit.db import create_engine, transaction
 from tests.db.ledger.conftest import A_DAY, NEW_YEAR, Book
@@ -163,6 +165,32 @@ async def crowd(world: World, count: int) -> list[UUID]:
             await book.earn(member, 10, expires_at=NEW_YEAR + HOUR)
     world.at(NEW_YEAR + A_DAY)
     return members
+
+
+async def test_a_member_who_owns_nearly_all_filed_lots_makes_nobody_elses_account_slow(world: World) -> None:
+    """The statistics then say that members have thousands of lots each; settling must not believe it."""
+    rich, *others = [uuid4() for _ in range(21)]
+    async with transaction(world.engine) as connection:
+        book = Book(connection)
+        await book.unit()
+        postings = [
+            Earn(member_id=rich, unit="points", amount=1, key=f"k{number}", source="test") for number in range(8_000)
+        ]
+        await post_many(connection, programme_id=book.programme_id, postings=postings)
+        for member in others:
+            await book.earn(member, 10, expires_at=NEW_YEAR + HOUR)
+    world.owner.execute("ANALYZE ledger.filed_lot")
+    world.at(NEW_YEAR + A_DAY)
+    async with transaction(world.engine) as connection:
+        later = Book(connection)
+        later.programme_id = book.programme_id
+        for number, member in enumerate(others):  # often enough for plans that serve every member
+            await later.earn(member, 1, key=f"later-{number}")
+        scanned = await connection.scalar(
+            text("SELECT seq_tup_read FROM pg_stat_xact_all_tables WHERE relid = 'ledger.filed_lot'::regclass")
+        )
+    assert scanned == 0
+    assert await world.verified()
 
 
 async def test_two_sweeps_at_once_share_the_work_and_expire_each_lot_once(world: World) -> None:
