@@ -54,7 +54,11 @@ APART_AT_ONCE: Final = 2
 _AWAY: Final = "the database does not answer; repeat the request with the same idempotency key"
 _FULL: Final = "too many requests are waiting already; repeat this one in a moment with the same idempotency key"
 _STOPPED: Final = "the server is being stopped; repeat the request in a moment with the same idempotency key"
-_TOO_LONG: Final = "the request took too long and was given up; repeat it with the same idempotency key"
+_SENTENCES: Final[dict[type[psycopg.Error], str]] = {
+    psycopg.errors.QueryCanceled: "the request took too long and was given up; repeat it with the same idempotency key",
+    psycopg.errors.DiskFull: "the database's disk is full and takes no writes until it has room; then repeat the "
+    "request with the same idempotency key",
+}
 _UNKNOWN: Final = (
     "the database was lost while it confirmed; repeat the request with the same idempotency key to learn what happened"
 )
@@ -318,7 +322,8 @@ def _why_away(error: Exception) -> str | None:
     cause = _cause(error)
     if not isinstance(cause, psycopg.Error):
         return None
-    if isinstance(cause, psycopg.errors.QueryCanceled):
-        return _TOO_LONG
+    for kind, sentence in _SENTENCES.items():
+        if isinstance(cause, kind):
+            return sentence
     lost = cause.sqlstate is None and isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError)
     return _AWAY if lost or (cause.sqlstate or "").startswith(_AWAY_STATES) else None
