@@ -12,7 +12,7 @@ from litestar.params import JSONBody, PathParameter
 from msgspec import Meta, Struct
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.items.checking import CHECK_LIMIT, check_serials
+from loyalty.items.checking import check_serials
 from loyalty.items.codes import ItemCode
 from loyalty.items.keys import MasterKeys
 from loyalty.items.lookup import find_code
@@ -28,7 +28,9 @@ from loyalty.web.idempotency import once
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
 
-_UNITS: Final = 1_000
+_UNITS: Final = 100
+_PRODUCTS: Final = 20
+_SERIALS: Final = 500
 Sscc = Annotated[
     str,
     Meta(
@@ -45,14 +47,14 @@ class ItemsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Items of one product by their serials, in any order."""
 
     gtin: Gtin
-    serials: Annotated[list[Serial], Meta(min_length=1, max_length=CHECK_LIMIT)]
+    serials: Annotated[list[Serial], Meta(min_length=1, max_length=_SERIALS)]
 
 
 class LogisticUnitRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What goes into a unit: items, or units that were packed before."""
 
     sscc: Sscc
-    items: Annotated[list[ItemsRequest], Meta(max_length=100)] = []
+    items: Annotated[list[ItemsRequest], Meta(max_length=_PRODUCTS)] = []
     units: Annotated[list[Sscc], Meta(max_length=_UNITS)] = []
 
 
@@ -69,7 +71,7 @@ class UnpackRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Take items out of a unit; without `items`, all that is in it, units too."""
 
     sscc: Sscc
-    items: Annotated[list[ItemsRequest], Meta(min_length=1, max_length=100)] | None = None
+    items: Annotated[list[ItemsRequest], Meta(min_length=1, max_length=_PRODUCTS)] | None = None
     at: Moment | None = None
     actor: Person | None = None
 
