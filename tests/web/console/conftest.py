@@ -22,7 +22,7 @@ from redemption.till import begin, capture
 from tests.web.house import House, open_house
 from tests.web.member.conftest import Browser
 
-GTIN = "06901234567229"
+GTIN = "06901234568509"
 
 
 @pytest.fixture(scope="session")
