@@ -19,7 +19,13 @@ from loyalty.kit.errors import AuthenticationError, ConflictError, InvalidInputE
 from loyalty.kit.ids import new_id
 from loyalty.web.security.sessions import close_sessions_of
 from loyalty.web.security.tables import staff_table
-from loyalty.web.security.throttle import Limit, count_attempt, forget_attempts, throttle_subject
+from loyalty.web.security.throttle import (
+    Limit,
+    count_attempt,
+    forget_attempts,
+    throttle_subject,
+    uncount_attempt,
+)
 
 Role = Literal["clerk", "crm", "admin"]
 """clerk: the till of one store. crm: members, rules, reports. admin: all that, and staff, keys and item codes."""
@@ -159,7 +165,8 @@ async def authenticate_staff(
     """
     username = username.strip().lower()
     by_name = throttle_subject(secret, "staff", str(programme_id), username)
-    await count_attempt(engine, throttle_subject(secret, "staff-address", address), ADDRESS_LIMIT)
+    by_address = throttle_subject(secret, "staff-address", address)
+    await count_attempt(engine, by_address, ADDRESS_LIMIT)
     await count_attempt(engine, by_name, USERNAME_LIMIT)
     query = select(staff_table).where(
         staff_table.c.programme_id == programme_id, staff_table.c.username == username, staff_table.c.active
@@ -174,6 +181,8 @@ async def authenticate_staff(
         raise AuthenticationError("the username or the password is wrong")
     async with transaction(engine) as connection:
         await forget_attempts(connection, by_name)
+        # A whole shopping centre may have one address: its clerks' sign-ins are no guesses at passwords.
+        await uncount_attempt(connection, by_address)
         if _hasher.check_needs_rehash(row.password_hash):
             password_hash = await _hash(password)
             await connection.execute(

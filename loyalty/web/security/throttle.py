@@ -11,7 +11,7 @@ import hmac
 from datetime import timedelta
 
 import msgspec
-from sqlalchemy import case, delete, func
+from sqlalchemy import case, delete, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -53,6 +53,13 @@ async def count_attempt(engine: AsyncEngine, subject: bytes, limit: Limit) -> No
         seconds = max(1, int(counted.seconds_left))
         message = f"too many attempts; try again in {seconds} seconds"
         raise TooManyAttemptsError(message, retry_after_seconds=seconds)
+
+
+async def uncount_attempt(connection: AsyncConnection, subject: bytes) -> None:
+    """Take one attempt back: it was no guess. The others of its window stay counted."""
+    counted = throttle_table.c.subject == subject
+    fewer = update(throttle_table).where(counted, throttle_table.c.attempts > 0)
+    await connection.execute(fewer.values(attempts=throttle_table.c.attempts - 1))
 
 
 async def forget_attempts(connection: AsyncConnection, subject: bytes) -> None:

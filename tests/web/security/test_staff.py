@@ -103,6 +103,19 @@ async def test_a_sign_in_forgets_earlier_mistakes(engine: AsyncEngine, clerk: St
         await _sign_in(engine, clerk)
 
 
+async def test_an_address_is_not_shut_out_by_sign_ins_that_succeed(
+    engine: AsyncEngine, clerk: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staff, "ADDRESS_LIMIT", Limit(2, timedelta(minutes=15)))
+    for _ in range(4):
+        await _sign_in(engine, clerk, address="203.0.113.77")
+    for _ in range(2):
+        with pytest.raises(AuthenticationError):
+            await _sign_in(engine, clerk, "a wrong password", address="203.0.113.77")
+    with pytest.raises(TooManyAttemptsError):
+        await _sign_in(engine, clerk, address="203.0.113.77")
+
+
 async def test_attempts_are_forgotten_when_their_window_ends(engine: AsyncEngine) -> None:
     subject, limit = throttle_subject(SECRET, "test", "window"), Limit(1, timedelta(milliseconds=1))
     for _ in range(3):
