@@ -1,0 +1,16 @@
+"""To be filled in."""
+
+from __future__ import annotations
+
+revision = "0025_effects"
+down_revision = "0024_earn_campaigns"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
