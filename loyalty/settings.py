@@ -31,6 +31,15 @@ def _number(environment: Mapping[str, str], name: str, default: int, *, low: int
     return int(text)
 
 
+def _scan_log_months(environment: Mapping[str, str]) -> int:
+    months = _number(environment, "TALLYSTAR_SCAN_LOG_MONTHS", 24, low=0, high=1200)
+    if months == 1:
+        raise InvalidInputError(
+            "verdicts look back at scans: 0 for all, or at least 2", field="TALLYSTAR_SCAN_LOG_MONTHS"
+        )
+    return months
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What an installation may choose. Every field has a default that works on one machine."""
 
@@ -61,6 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """TALLYSTAR_EPCIS_CAPTURE_EVENTS: the most events of one document that is captured."""
     epcis_capture_bytes: int = 100_000_000
     """TALLYSTAR_EPCIS_CAPTURE_BYTES: the most bytes of one document that is captured."""
+    scan_log_months: int = 24
+    """TALLYSTAR_SCAN_LOG_MONTHS: how many past months single scans are kept; 0 keeps them all."""
     workers: int = 1
     """TALLYSTAR_WORKERS: web processes; they hold no state, so use as many as there are cores."""
     seals_folder: Path | None = None
@@ -98,6 +109,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             http_links=_flag(env, "TALLYSTAR_HTTP_LINKS"),
             epcis_capture_events=_number(env, "TALLYSTAR_EPCIS_CAPTURE_EVENTS", 20_000, low=1, high=1_000_000),
             epcis_capture_bytes=_number(env, "TALLYSTAR_EPCIS_CAPTURE_BYTES", 100_000_000, low=1000, high=10**10),
+            scan_log_months=_scan_log_months(env),
             workers=_number(env, "TALLYSTAR_WORKERS", 1, low=1, high=64),
             seals_folder=Path(seals).expanduser().absolute() if seals else None,
             seal_minutes=_number(env, "TALLYSTAR_SEAL_MINUTES", 60, low=5, high=1440),

@@ -147,8 +147,9 @@ item_scan_table: Final = Table(
     Column("verdict", Text, nullable=False),
     Column("diverted", Boolean, nullable=False, server_default="false"),
     Index("item_scan_programme_id_at_idx", "programme_id", "at"),
+    postgresql_partition_by="RANGE (at)",
 )
-"""Every scan of a true code, and what it was told. The key holds `at`, so that the log can be partitioned by time."""
+"""Every scan of a true code, and what it was told, in a partition for each month (see `scan_log`)."""
 
 refused_scan_table: Final = Table(
     "refused_scan",
@@ -163,8 +164,19 @@ refused_scan_table: Final = Table(
     Column("reason", Text, nullable=False),
     Index("refused_scan_address_prefix_at_idx", "address_prefix", "at"),
     Index("refused_scan_programme_id_at_idx", "programme_id", "at"),
+    postgresql_partition_by="RANGE (at)",
 )
-"""Tries of codes that are not ours, and of wrong PINs: what throttling counts and the brand is alerted to."""
+"""Tries of codes that are not ours, and of wrong PINs: what throttling counts and the brand is alerted
+to, in a partition for each month."""
+
+item_settings_table: Final = Table(
+    "item_settings",
+    metadata,
+    Column("programme_id", Uuid, primary_key=True),
+    Column("settings", JSONB, nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+)
+"""The thresholds of scans and claims that a brand has set; what it has not, `ItemSettings` says."""
 
 item_claim_table: Final = Table(
     "item_claim",

@@ -19,6 +19,7 @@ from ledger.closing import close_books
 from ledger.sweep import Swept, sweep
 from loyalty.items.epcis.capturing import CAPTURE_TASK, unfinished_captures, work_on_capture
 from loyalty.items.keys import MasterKeys
+from loyalty.items.scan_log import keep_scan_log
 from loyalty.jobs.housekeeping import forget_what_is_over
 from loyalty.jobs.sealing import seal_when_due
 from loyalty.kit.clock import utc_now
@@ -104,6 +105,15 @@ async def keep_house(context: JobContext, timestamp: int) -> None:  # noqa: ARG0
                 return
 
 
+async def keep_scans(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Once a day: make the partitions of the scan log's months to come, and drop the months that are kept no longer."""
+    parts = _parts(context)
+    async with transaction(parts.engine) as connection:
+        done = await keep_scan_log(connection, now=utc_now(), months=parts.settings.scan_log_months or None)
+    if done:
+        logger.info("the log of scans: %s", ", ".join(done))
+
+
 async def seal_ledger(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
     """Each five minutes: seal the ledger, if it is time to; what does not fit outside is an error in the log."""
     parts = _parts(context)
@@ -137,6 +147,7 @@ SCHEDULE: Final = (
     (seal_ledger, "*/5 * * * *"),
     (review_tiers, "17 * * * *"),
     (keep_house, "43 * * * *"),
+    (keep_scans, "7 2 * * *"),
     (resume_captures, "* * * * *"),
 )
 
