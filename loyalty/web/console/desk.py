@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -11,12 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.ids import new_id
 from loyalty.kit.programme import Channel, list_channels
+from loyalty.web.console.sections import GROUPS, Section, group_of, section_path
 from loyalty.web.i18n import Formats, Translator
 from loyalty.web.member.join import CHANNEL_CODE as OWN_PAGES
 from loyalty.web.rendering import language_of, page
 from loyalty.web.staff.person import Desk
-
-Section = Literal["overview", "members", "ledger", "codes", "links", "rules", "tiers", "catalogue"]
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +75,9 @@ def console_page(
         here=here,
         desk=desk,
         section=section,
+        groups=GROUPS,
+        group=group_of(section),
+        section_path=section_path,
         new_key=form_key,
         **context,
     )

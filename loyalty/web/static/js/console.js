@@ -2,7 +2,9 @@
 // is downloaded leaves its page in place, so its form may be sent again.
 import { sendOnce } from "./forms.js";
 
-document.querySelector(".sections [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+for (const link of document.querySelectorAll(".sections [aria-current]")) {
+  link.scrollIntoView({ inline: "center", block: "nearest" });
+}
 sendOnce(document);
 document.addEventListener("submit", (event) => {
   if (/\.(csv|pdf)$/.test(event.target.action)) {
