@@ -155,7 +155,8 @@ async def test_five_wrong_pins_lock_the_item_for_everybody(brand: Brand) -> None
     with pytest.raises(NotClaimableError) as locked:
         await brand.claim(ben, pin=brand.pin(0))
     assert locked.value.members == {"reason": "pin_locked"}
-    reasons = await brand.connection.execute(text("SELECT DISTINCT reason FROM refused_scan"))
+    query = text("SELECT DISTINCT reason FROM refused_scan WHERE programme_id = :programme")
+    reasons = await brand.connection.execute(query, {"programme": brand.programme.id})
     assert reasons.scalars().all() == ["wrong_pin"]
 
 

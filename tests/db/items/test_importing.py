@@ -100,7 +100,8 @@ async def test_pins_that_come_along_are_asked_for_and_kept_as_digests(brand: Bra
     wrong = await brand.claim(member, serial="s1", pin="XYZ789")
     assert isinstance(wrong, RefusedTry)
     assert isinstance(await brand.claim(member, serial="s1", pin="abc-234"), Claim)
-    kept = (await brand.connection.execute(text("SELECT pin_digest FROM imported_code"))).scalars().all()
+    query = text("SELECT pin_digest FROM imported_code WHERE gtin = :gtin")
+    kept = (await brand.connection.execute(query, {"gtin": GTIN})).scalars().all()
     assert {len(digest) for digest in kept} == {16}
 
 

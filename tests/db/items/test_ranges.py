@@ -159,7 +159,8 @@ async def test_an_interval_may_span_ranges_and_each_run_of_change_is_one_event(b
         (14, 19, "shipped"),
         (20, 24, "shipped"),
     ]
-    rows = await brand.connection.execute(text("SELECT lo, hi FROM range_event WHERE kind = 'shipped' ORDER BY lo"))
+    query = text("SELECT lo, hi FROM range_event WHERE kind = 'shipped' AND gtin = :gtin ORDER BY lo")
+    rows = await brand.connection.execute(query, {"gtin": GTIN})
     assert rows.all() == [(5, 11), (12, 13), (14, 24)]
 
 

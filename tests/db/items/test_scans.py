@@ -26,7 +26,8 @@ BEIJING = Place(city="北京", region="CN-11", latitude=39.9042, longitude=116.4
 
 
 async def logged(brand: Brand, table: str = "item_scan") -> list[dict[str, Any]]:
-    rows = await brand.connection.execute(text(f"SELECT * FROM {table} ORDER BY at, id"))
+    query = text(f"SELECT * FROM {table} WHERE programme_id = :programme ORDER BY at, id")
+    rows = await brand.connection.execute(query, {"programme": brand.programme.id})
     return [dict(row) for row in rows.mappings()]
 
 
@@ -111,7 +112,7 @@ async def test_a_recall_takes_effect_on_the_next_scan_and_touches_no_item(brand:
     assert await logged(brand) == before
     verdict = await brand.scan(500_000, at=NOON + timedelta(hours=1))
     assert (verdict.kind, verdict.claim_blocker) == ("recalled", "recalled")
-    items = await brand.connection.execute(text("SELECT count(*) FROM item"))
+    items = await brand.connection.execute(text("SELECT count(*) FROM item WHERE gtin = :gtin"), {"gtin": GTIN})
     assert items.scalar_one() == 1
 
 
