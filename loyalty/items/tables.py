@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     func,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -147,6 +148,7 @@ item_scan_table: Final = Table(
     Column("verdict", Text, nullable=False),
     Column("diverted", Boolean, nullable=False, server_default="false"),
     Index("item_scan_programme_id_at_idx", "programme_id", "at"),
+    Index("item_scan_member_id_at_idx", "member_id", "at", postgresql_where=text("member_id IS NOT NULL")),
     postgresql_partition_by="RANGE (at)",
 )
 """Every scan of a true code, and what it was told, in a partition for each month (see `scan_log`)."""

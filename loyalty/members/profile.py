@@ -73,11 +73,17 @@ class FieldValue(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _PUT: Final = """
-    INSERT INTO member_profile (member_id, field, sealed, source)
-    SELECT *, :source FROM unnest(CAST(:members AS uuid[]), CAST(:fields AS text[]), CAST(:sealed AS bytea[]))
+    INSERT INTO member_profile (member_id, field, sealed, month, source)
+    SELECT *, :source
+    FROM unnest(
+        CAST(:members AS uuid[]), CAST(:fields AS text[]), CAST(:sealed AS bytea[]), CAST(:months AS smallint[]))
     ON CONFLICT (member_id, field) DO """
 _FILL: Final = text(_PUT + "NOTHING")
-_REPLACE: Final = text(_PUT + "UPDATE SET sealed = EXCLUDED.sealed, source = EXCLUDED.source, updated_at = now()")
+_REPLACE: Final = text(
+    _PUT
+    + """UPDATE SET
+        sealed = EXCLUDED.sealed, month = EXCLUDED.month, source = EXCLUDED.source, updated_at = now()"""
+)
 _REMOVE: Final = text("DELETE FROM member_profile WHERE member_id = :member AND field = ANY (:fields)")
 _READ: Final = text("SELECT member_id, field, sealed FROM member_profile WHERE member_id = ANY (:members)")
 
@@ -141,8 +147,14 @@ async def _put(
                     keyring.encrypt(value.value, owner=value.member_id, field=f"profile:{value.field}")
                     for value in values
                 ],
+                "months": [_month(value) for value in values],
             },
         )
+
+
+def _month(value: FieldValue) -> int | None:
+    """What is kept in the clear: a birthday's month."""
+    return date.fromisoformat(value.value).month if value.field == "birthday" else None
 
 
 async def read_fields(

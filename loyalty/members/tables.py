@@ -4,7 +4,8 @@
 a distributed database it is spread by `digest`. All other tables that one member owns start with `member_id`;
 `member_merge` names two members and is small enough to be everywhere.
 
-Nothing here holds personal data in the clear: `digest` is the keyring's blind index, `sealed` its ciphertext.
+Nothing here holds personal data in the clear (but the month of a birthday): `digest` is the keyring's blind index,
+`sealed` its ciphertext.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -73,8 +75,10 @@ member_profile_table: Final = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("source", Text, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("month", SmallInteger),
     PrimaryKeyConstraint("member_id", "field"),
 )
+"""`month` is a birthday's, 1 to 12, and the one thing of a profile in the clear, so that segments can ask for it."""
 
 member_consent_table: Final = Table(
     "member_consent",

@@ -25,6 +25,7 @@ from loyalty.campaigns.earning import (
     in_force,
     policies,
 )
+from loyalty.campaigns.trade import Trade, add_trades
 from loyalty.channels.orders.books import (
     NewEarning,
     NewOrder,
@@ -193,6 +194,9 @@ class _Batch:
             await insert_orders(self.connection, channel=self.channel, orders=[_new_order(item) for item in posted])
             await self._post(posted)
             earned += posted
+        await add_trades(
+            self.connection, programme_id=self.channel.programme_id, trades=[self._trade(item) for item in earned]
+        )
         refunds: dict[str, list[RefundResult]] = {}
         if arrivals:
             references = [_reference(arrival) for arrival in arrivals]
@@ -268,6 +272,16 @@ class _Batch:
                 )
                 for (arrival, points), posted in zip(given, postings, strict=True)
             ],
+        )
+
+    def _trade(self, item: _Earned) -> Trade:
+        return Trade(
+            member_id=item.arrival.member_id,
+            at=item.arrival.order.placed_at,
+            channel_id=self.channel.id,
+            currency=item.arrival.order.currency,
+            orders=1,
+            amount_minor=sum(item.arrival.paid_minor),
         )
 
     async def _repeat(self, orders: Sequence[tuple[int, Order, bytes]], first: dict[str, int]) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.campaigns.awards import TakeBack, take_back
 from loyalty.campaigns.earning import EarnedPoints, PublishedPolicy, compute, policies
+from loyalty.campaigns.trade import Trade, add_trades
 from loyalty.channels.orders.accepting import basket_of, policy_for, rule_version
 from loyalty.channels.orders.checking import check_cancellation, content_hash
 from loyalty.channels.orders.people import find_members, is_guest
@@ -76,6 +77,15 @@ async def accept_cancellation(
             given_back={},
         )
     )
+    undone = Trade(
+        member_id=member,
+        at=cancellation.cancelled_at,
+        channel_id=channel.id,
+        currency=cancellation.currency,
+        orders=0,
+        amount_minor=-_amount_minor(cancellation),
+    )
+    await add_trades(connection, programme_id=channel.programme_id, trades=[undone])
     return RefundResult(
         state="booked",
         external_id=number,

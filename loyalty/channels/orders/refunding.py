@@ -16,6 +16,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.campaigns.awards import TakeBack, take_back
+from loyalty.campaigns.trade import Trade, add_trades
 from loyalty.channels.orders.books import BookedOrder, add_taken_back, load_order
 from loyalty.channels.orders.checking import check_refund, content_hash
 from loyalty.channels.orders.register import (
@@ -260,6 +261,15 @@ async def _book(
     given_back = await _give_back(connection, channel, order, plan.after, accounts, refund_id)
     taken_back = await _take_back(connection, channel, order, plan, document, payer.id, accounts, refund_id)
     await _insert(connection, channel, order, document, plan, refund_id, taken_back, given_back)
+    undone = Trade(
+        member_id=order.member_id,
+        at=order.placed_at,
+        channel_id=channel.id,
+        currency=order.currency,
+        orders=-1 if plan.after.whole and not order.refunds.whole else 0,
+        amount_minor=-plan.amount_minor,
+    )
+    await add_trades(connection, programme_id=channel.programme_id, trades=[undone])
     return RefundResult(
         state="booked",
         external_id=document.external_id,
