@@ -63,7 +63,7 @@ class CodeRange(msgspec.Struct, frozen=True, kw_only=True):
     """The codes from index `lo` to `hi`, ends included. `origin_id` is the range they were minted in.
 
     `exempt_at`: what was said of its lot or key by then does not hold for it. `honey_export_id`: codes that stand in
-    the file of one export and are never sold.
+    the file of one export and are never sold. `dealer`: who these were sold to, to sell on.
     """
 
     id: UUID
@@ -83,6 +83,7 @@ class CodeRange(msgspec.Struct, frozen=True, kw_only=True):
     state_at: datetime | None = None
     exempt_at: datetime | None = None
     honey_export_id: UUID | None = None
+    dealer: str | None = None
 
     @property
     def count(self) -> int:
@@ -362,12 +363,40 @@ async def assign_lot(
 
     Codes are often printed before it is known what they will be stuck on. Raises as change_state does.
     """
+    values: dict[str, Any] = {} if expires_on is None else {"expires_on": expires_on}
+    values |= {} if region is None else {"region": clean_text(region, field="region") or None}
     await lock_series(connection, programme_id=programme_id, gtin=gtin, kid=kid)
+    values["lot"] = await _known_lot(connection, programme_id=programme_id, gtin=gtin, lot=lot)
+    return await _describe(connection, gtin=gtin, kid=kid, lo=lo, hi=hi, values=values)
+
+
+async def assign_dealer(
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    gtin: str,
+    kid: int,
+    lo: int,
+    hi: int,
+    dealer: str | None,
+    region: str | None = None,
+) -> list[CodeRange]:
+    """Say which dealer the goods from index `lo` to `hi` were sold to, and the region that they may sell them in.
+
+    None says that nobody has them any more. Raises as change_state does.
+    """
+    values: dict[str, Any] = {"dealer": clean_text(dealer, field="dealer") or None}
+    values |= {} if region is None else {"region": clean_text(region, field="region") or None}
+    await lock_series(connection, programme_id=programme_id, gtin=gtin, kid=kid)
+    return await _describe(connection, gtin=gtin, kid=kid, lo=lo, hi=hi, values=values)
+
+
+async def _describe(
+    connection: AsyncConnection, *, gtin: str, kid: int, lo: int, hi: int, values: Mapping[str, Any]
+) -> list[CodeRange]:
+    """Write what is known of the codes of an interval of a locked series, cutting ranges at its ends."""
     _refuse_honey(await _pieces(connection, gtin=gtin, kid=kid, lo=lo, hi=hi))
     await _cut(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
-    values: dict[str, Any] = {"lot": await _known_lot(connection, programme_id=programme_id, gtin=gtin, lot=lot)}
-    values |= {} if expires_on is None else {"expires_on": expires_on}
-    values |= {} if region is None else {"region": clean_text(region, field="region") or None}
     await connection.execute(update(code_range_table).where(*_within(gtin, kid, lo, hi)).values(values))
     return await _pieces(connection, gtin=gtin, kid=kid, lo=lo, hi=hi)
 

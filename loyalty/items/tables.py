@@ -73,17 +73,19 @@ code_range_table: Final = Table(
     Column("state_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("exempt_at", DateTime(timezone=True)),
     Column("honey_export_id", Uuid),
+    Column("dealer", Text),
     CheckConstraint("lo >= 0 AND lo <= hi AND hi < 34359738368", name="interval"),
     Index("code_range_id_idx", "id"),
     Index("code_range_origin_id_idx", "origin_id"),
     Index("code_range_programme_id_id_idx", "programme_id", "id"),
     Index("code_range_gtin_lot_idx", "gtin", "lot"),
+    Index("code_range_dealer_idx", "programme_id", "dealer", postgresql_where=text("dealer IS NOT NULL")),
 )
 """Intervals of codes, ends included, that share lot, state, region and policy; they never overlap.
 
 `origin_id` is the id of the range that was minted: the pieces of a split keep it, so that a print order stays whole.
 `exempt_at`: what was said of its lot or key by then does not hold for it. `honey_export_id`: codes that are in one
-export's file and are never sold.
+export's file and are never sold. `dealer`: who these were sold to, to sell on.
 """
 
 range_event_table: Final = Table(
@@ -124,6 +126,7 @@ item_table: Final = Table(
     Column("pin_failures", SmallInteger, nullable=False, server_default="0"),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("exempt_at", DateTime(timezone=True)),
+    Index("item_suspected_idx", "programme_id", "suspected_at", postgresql_where=text("suspected_at IS NOT NULL")),
 )
 """Items that something happened to. `state` is an item's own, null where its range speaks for it; `exempt_at`: what
 was said of its range, lot or key by then does not hold for it."""
@@ -149,6 +152,7 @@ item_scan_table: Final = Table(
     Column("diverted", Boolean, nullable=False, server_default="false"),
     Index("item_scan_programme_id_at_idx", "programme_id", "at"),
     Index("item_scan_member_id_at_idx", "member_id", "at", postgresql_where=text("member_id IS NOT NULL")),
+    Index("item_scan_diverted_idx", "programme_id", "at", postgresql_where=text("diverted")),
     postgresql_partition_by="RANGE (at)",
 )
 """Every scan of a true code, and what it was told, in a partition for each month (see `scan_log`)."""
@@ -166,6 +170,8 @@ refused_scan_table: Final = Table(
     Column("reason", Text, nullable=False),
     Index("refused_scan_address_prefix_at_idx", "address_prefix", "at"),
     Index("refused_scan_programme_id_at_idx", "programme_id", "at"),
+    Index("refused_scan_honey_idx", "programme_id", "at", postgresql_where=text("reason = 'honey'")),
+    Index("refused_scan_gtin_serial_at_idx", "gtin", "serial", "at"),
     postgresql_partition_by="RANGE (at)",
 )
 """Tries of codes that are not ours, and of wrong PINs: what throttling counts and the brand is alerted

@@ -324,21 +324,27 @@ def _counts(place: Place, settings: ItemSettings) -> bool:
 
 
 def _too_fast(newest: Sighting, earlier: Sighting, settings: ItemSettings) -> bool:
-    distance_km = _distance_km(newest.place, earlier.place)
-    if distance_km is None or distance_km < settings.copy_distance_km:
+    apart_km = _between_km(newest.place, earlier.place)
+    if apart_km is None or apart_km < settings.copy_distance_km:
         return False
     hours = abs((newest.at - earlier.at).total_seconds()) / 3600
-    return distance_km > settings.copy_speed_kmh * hours
+    return apart_km > settings.copy_speed_kmh * hours
 
 
-def _distance_km(one: Place | None, other: Place | None) -> float | None:
-    """The great-circle distance (haversine); None where either position is not known."""
-    if one is None or one.latitude is None or one.longitude is None:
+def _between_km(one: Place | None, other: Place | None) -> float | None:
+    if one is None or other is None:
         return None
-    if other is None or other.latitude is None or other.longitude is None:
+    return distance_km(one.latitude, one.longitude, other.latitude, other.longitude)
+
+
+def distance_km(
+    latitude: float | None, longitude: float | None, other_latitude: float | None, other_longitude: float | None
+) -> float | None:
+    """The great-circle distance of two positions in degrees (haversine); None where either is not known."""
+    if latitude is None or longitude is None or other_latitude is None or other_longitude is None:
         return None
-    north, other_north = math.radians(one.latitude), math.radians(other.latitude)
-    east = math.radians(other.longitude - one.longitude)
+    north, other_north = math.radians(latitude), math.radians(other_latitude)
+    east = math.radians(other_longitude - longitude)
     chord = math.sin((other_north - north) / 2) ** 2 + math.cos(north) * math.cos(other_north) * (
         math.sin(east / 2) ** 2
     )

@@ -20,6 +20,8 @@ from ledger.sweep import Swept, sweep
 from loyalty.items.epcis.capturing import CAPTURE_TASK, unfinished_captures, work_on_capture
 from loyalty.items.keys import MasterKeys
 from loyalty.items.scan_log import keep_scan_log
+from loyalty.items.trace.alerts import watch
+from loyalty.items.trace.scan_days import count_scans
 from loyalty.jobs.housekeeping import forget_what_is_over
 from loyalty.jobs.sealing import seal_when_due
 from loyalty.kit.clock import utc_now
@@ -140,6 +142,22 @@ async def resume_captures(context: JobContext, timestamp: int) -> None:  # noqa:
             logger.info("went on with the capture of document %s", capture_id)
 
 
+async def watch_scans(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Every two minutes: count the scans since the last time by day, and raise what gives reason to look at."""
+    parts = _parts(context)
+    async with transaction(parts.engine) as connection:
+        programmes = await list_programmes(connection)
+    for programme in programmes:
+        more = True
+        while more:
+            async with transaction(parts.engine) as connection:
+                more = await count_scans(connection, programme)
+        async with transaction(parts.engine) as connection:
+            raised = await watch(connection, parts.item_keys, programme_id=programme.id)
+        if raised:
+            logger.info("raised %d alerts of %s", raised, programme.code)
+
+
 SCHEDULE: Final = (
     (settle, "* * * * *"),
     (close_ledger, "*/2 * * * *"),
@@ -149,6 +167,7 @@ SCHEDULE: Final = (
     (keep_house, "43 * * * *"),
     (keep_scans, "7 2 * * *"),
     (resume_captures, "* * * * *"),
+    (watch_scans, "*/2 * * * *"),
 )
 
 

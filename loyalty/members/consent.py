@@ -6,7 +6,7 @@ Append-only, and evidence: a change of mind is a new record, and erasure leaves 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.errors import InvalidInputError
 from loyalty.kit.ids import new_id
+from loyalty.members.holding import persons_ids
 from loyalty.members.member import person_ids
 
 TERMS: Final = "terms"
@@ -59,6 +60,11 @@ _RECORD: Final = text("""
 
 _HISTORY: Final = text("""
     SELECT purpose, granted, text_version, given_at, source FROM member_consent
+    WHERE member_id = ANY (:members) ORDER BY given_at DESC, id DESC
+""")
+
+_HISTORIES: Final = text("""
+    SELECT member_id, purpose, granted, text_version, given_at, source FROM member_consent
     WHERE member_id = ANY (:members) ORDER BY given_at DESC, id DESC
 """)
 
@@ -112,6 +118,17 @@ async def current_consents(connection: AsyncConnection, *, member_id: UUID) -> d
     newest: dict[str, Consent] = {}
     for consent in await consent_history(connection, member_id=member_id):
         newest.setdefault(consent.purpose, consent)
+    return newest
+
+
+async def consents_of(connection: AsyncConnection, *, member_ids: Collection[UUID]) -> dict[UUID, dict[str, Consent]]:
+    """`current_consents` of many members at once."""
+    persons = await persons_ids(connection, member_ids=member_ids)
+    whose = {identifier: member_id for member_id, identifiers in persons.items() for identifier in identifiers}
+    newest: dict[UUID, dict[str, Consent]] = {member_id: {} for member_id in member_ids}
+    for row in await connection.execute(_HISTORIES, {"members": list(whose)}):
+        said = {name: getattr(row, name) for name in Consent.__struct_fields__}
+        newest[whose[row.member_id]].setdefault(row.purpose, Consent(**said))
     return newest
 
 

@@ -15,6 +15,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 
+from loyalty.items.trace.joins import record_join
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import DomainError, InvalidInputError, TooManyAttemptsError, UnavailableError
 from loyalty.members.consent import Consent, current_consents
@@ -33,6 +34,7 @@ from loyalty.web.member.joining import (
     end_joining,
     item_or_nothing,
     open_joining,
+    read_item,
     seal_joining,
 )
 from loyalty.web.member.visitor import read_visitor
@@ -305,6 +307,10 @@ async def _sign_in(
             consents=_answers(now, marketing),
             locale=locale,
         )
+        if item and registration.created:
+            gtin, serial = read_item(item)
+            where = {"programme_id": programme_id, "member_id": registration.member.id}
+            await record_join(connection, services.item_keys, gtin=gtin, serial=serial, at=now, **where)
         token = await open_session(
             connection, kind="member", programme_id=programme_id, subject_id=registration.member.id
         )

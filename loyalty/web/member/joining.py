@@ -10,6 +10,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime, timedelta
 from typing import Final
+from urllib.parse import unquote
 from uuid import UUID
 
 import msgspec
@@ -40,6 +41,12 @@ class Joining(msgspec.Struct, frozen=True, kw_only=True):
 def item_or_nothing(address: str) -> str:
     """The address if it is that of an item's page, else empty: nobody is sent to another site from here."""
     return address if _ITEM_ADDRESS.fullmatch(address) else ""
+
+
+def read_item(address: str) -> tuple[str, str]:
+    """The GTIN and the serial of an address that `item_or_nothing` let pass."""
+    _, gtin, _, serial = address.removeprefix("/").split("/")
+    return gtin, unquote(serial)
 
 
 def seal_joining(keyring: Keyring, programme_id: UUID, joining: Joining, *, https: bool) -> Cookie:

@@ -103,6 +103,7 @@ staff_action_table: Final = Table(
     Column("action", Text, nullable=False),
     Column("subject_id", Uuid, nullable=False),
     Column("done_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("note", Text, nullable=False, server_default=""),
     Index(None, "subject_id", "id"),
 )
 """What staff did that leaves no trace elsewhere, such as looking at a member's phone number. Append-only."""

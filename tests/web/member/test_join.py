@@ -4,8 +4,10 @@ from base64 import urlsafe_b64decode
 
 import pytest
 from litestar import Litestar
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from loyalty.items.trace.tables import item_join_table
 from loyalty.kit.clock import utc_now
 from loyalty.kit.db import transaction
 from loyalty.kit.programme import Programme
@@ -45,6 +47,8 @@ async def test_joining_records_what_was_agreed_to_and_returns_to_the_item(
     assert not found.created
     async with engine.connect() as connection:
         consents = await current_consents(connection, member_id=found.member.id)
+        came_from = select(item_join_table.c.gtin).where(item_join_table.c.member_id == found.member.id)
+        assert str(await connection.scalar(came_from)) in item
     assert {purpose: (given.granted, given.text_version, given.source) for purpose, given in consents.items()} == {
         "terms": (True, TERMS_VERSION, "member-pages"),
         "marketing_sms": (False, MARKETING_VERSION, "member-pages"),
