@@ -4,10 +4,15 @@ A document is cut into parts of some hundred events while it arrives. Its job go
 does not grow with the document. With `rollback` all parts are one transaction: one event that is wrong, and none is
 kept, yet all faults are told. With `proceed` each part is a transaction, and the next to do is written with it; a job
 that was killed goes on there.
+
+Two captures of the same events wait for each other. So that neither waits for one that waits for it, all lock in one
+order: the turn of their programme (whoever writes one part in a transaction shares it, whoever writes several has it
+alone), then events by their keys, then values. Single events lock one key only, and need no turn.
 """
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
@@ -15,14 +20,16 @@ from typing import IO, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
+from psycopg.errors import DeadlockDetected
 from sqlalchemy import Row, insert, select, text, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from loyalty.items.epcis.checking import check_event
 from loyalty.items.epcis.contexts import Context
 from loyalty.items.epcis.documents import DocumentReader, check_envelope
 from loyalty.items.epcis.faults import EventExistsError, Fault, InvalidEventError
-from loyalty.items.epcis.storing import NewEvent, prepare, store_events
+from loyalty.items.epcis.storing import KnownValue, NewEvent, keep_values, prepare, store_events
 from loyalty.items.epcis.tables import (
     epcis_capture_part_table,
     epcis_capture_progress_table,
@@ -35,6 +42,7 @@ from loyalty.kit.errors import DomainError, NotFoundError
 from loyalty.kit.ids import new_id
 from loyalty.kit.queue import defer
 
+logger = logging.getLogger(__name__)
 ErrorBehaviour = Literal["rollback", "proceed"]
 
 CAPTURE_TASK: Final = "capture_epcis"
@@ -46,6 +54,10 @@ PART_BYTES: Final = 500_000
 _MEMORY_BYTES: Final = 1_000_000
 _CHUNK_BYTES: Final = 65_536
 _STALE: Final = timedelta(minutes=1)
+_TRIES: Final = 5
+_TURN: Final = "SELECT {lock}(hashtextextended('epcis-capture/' || CAST(:programme AS text), 0))"
+_ALONE: Final = text(_TURN.format(lock="pg_advisory_xact_lock"))
+_SHARED: Final = text(_TURN.format(lock="pg_advisory_xact_lock_shared"))
 
 
 class CaptureLimitError(DomainError):
@@ -286,7 +298,21 @@ async def unfinished_captures(engine: AsyncEngine) -> list[UUID]:
 
 
 async def work_on_capture(engine: AsyncEngine, capture_id: UUID, *, item_keys: MasterKeys) -> bool:
-    """Capture a received document; may be repeated and run twice at once. Whether there was anything to do."""
+    """Capture a received document; may be repeated and run twice at once. Whether there was anything to do.
+
+    What the database gives up so that others may go on is done again.
+    """
+    for _ in range(_TRIES):
+        try:
+            return await _work_through(engine, capture_id, item_keys)
+        except OperationalError as error:
+            if not isinstance(error.orig, DeadlockDetected):
+                raise
+            logger.warning("the capture of document %s is done again: %s", capture_id, error.orig)
+    return await _work_through(engine, capture_id, item_keys)
+
+
+async def _work_through(engine: AsyncEngine, capture_id: UUID, item_keys: MasterKeys) -> bool:
     work = _Work(engine, capture_id, item_keys)
     try:
         async with transaction(engine) as connection:
@@ -324,18 +350,22 @@ class _Work:
         self._item_keys = item_keys
         self.processed = self.captured = self.failed = 0
         self.errors: list[EventError] = []
+        self._known: set[KnownValue] = set()
 
     async def all_or_nothing(self, connection: AsyncConnection, row: Row[Any]) -> None:
         """All parts in this transaction. Once an event is wrong nothing more is written, but all is checked.
 
         Raises _UndoneError at the end where something was wrong.
         """
+        alone = row.part_count > 1
+        await connection.execute(_ALONE if alone else _SHARED, {"programme": row.programme_id})
         for number in range(row.part_count):
             await self._part(connection, row, number, write=not self.failed)
             async with transaction(self._engine) as aside:
                 await self._tell(aside)
         if self.failed:
             raise _UndoneError
+        await keep_values(connection, self._known, programme_id=row.programme_id)
         await self._finish(connection)
 
     async def give_up(self) -> None:
@@ -354,7 +384,10 @@ class _Work:
                 return False
             await self._resume(connection)
             if row.next_part < row.part_count:
+                await connection.execute(_SHARED, {"programme": row.programme_id})
                 await self._part(connection, row, row.next_part, write=True)
+                await keep_values(connection, self._known, programme_id=row.programme_id)
+                self._known.clear()
                 done = update(epcis_capture_table).where(epcis_capture_table.c.id == self._id)
                 await connection.execute(done.values(next_part=row.next_part + 1))
                 await self._tell(connection)
@@ -388,6 +421,7 @@ class _Work:
             item_keys=self._item_keys,
             capture_id=row.id,
             actor=row.actor,
+            known=self._known,
         )
         for (at, event), outcome in zip(events, outcomes, strict=True):
             if outcome == "other":

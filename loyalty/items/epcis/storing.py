@@ -24,6 +24,9 @@ from loyalty.kit.db import to_json
 Outcome = Literal["stored", "same", "other"]
 """`same`: it was there already. `other`: another event has its eventID, or an error declaration changes its event."""
 
+KnownValue = tuple[str, str, str]
+"""A business step, a place, … that there are events of: its kind, its one spelling, and the spelling to tell it in."""
+
 OBJECT_ROLES: Final = ("epc", "child", "parent", "input", "output")
 """Roles in which objects are mentioned: what `MATCH_anyEPC` asks for."""
 CLASS_ROLES: Final = ("class", "inputClass", "outputClass")
@@ -107,14 +110,19 @@ async def store_events(
     item_keys: MasterKeys | None = None,
     capture_id: UUID | None = None,
     actor: str | None = None,
+    known: set[KnownValue] | None = None,
 ) -> list[Outcome]:
-    """Keep events; answers for each what became of it. With `item_keys`, the brand's own items among them are found."""
+    """Keep events; answers for each what became of it. With `item_keys`, the brand's own items among them are found.
+
+    Locks the events in the order of their keys, and after them their values (`keep_values`), in order too. Who calls
+    this more than once in a transaction gives a set, `known`, keeps its values at the end, and sees to it that nobody
+    else does so at the same time.
+    """
     outcomes = await _unlike_their_events(connection, events, programme_id=programme_id)
     wanted: dict[UUID, NewEvent] = {}
     for event, outcome in zip(events, outcomes, strict=True):
         if outcome is None:
             wanted.setdefault(event.key, event)
-    # In the order of their keys, so that two captures of the same events wait for each other and do not deadlock.
     columns = _event_columns(sorted(wanted.values(), key=lambda event: event.key))
     values = {"programme": programme_id, "recorded": record_time, "capture": capture_id, "actor": actor, **columns}
     stored: dict[UUID, NewEvent] = {}
@@ -122,6 +130,11 @@ async def store_events(
         stored = {row.key: wanted[row.key] for row in await connection.execute(_INSERT, values)}
     if stored:
         await _index(connection, list(stored.values()), programme_id=programme_id, item_keys=item_keys)
+        said = {each for event in stored.values() for each in _values(event.checked)}
+        if known is None:
+            await keep_values(connection, said, programme_id=programme_id)
+        else:
+            known |= said
     there = await _contents(connection, [key for key in wanted if key not in stored])
     there |= {key: event.content for key, event in stored.items()}
     return [
@@ -202,15 +215,19 @@ async def _index(
     await connection.execute(
         _MENTION, {"programme": programme_id, "names": list(names), "keys": list(keys), "roles": list(roles)}
     )
-    known = sorted({each for event in events for each in _values(event.checked)})
-    kinds, values, told = zip(*known, strict=True)
-    await connection.execute(
-        _VALUES, {"programme": programme_id, "kinds": list(kinds), "values": list(values), "told": list(told)}
-    )
     if item_keys is not None:
         items = await _own_items(connection, events, programme_id=programme_id, item_keys=item_keys)
         if items:
             await connection.execute(_ITEMS, {"programme": programme_id, **items})
+
+
+async def keep_values(connection: AsyncConnection, known: set[KnownValue], *, programme_id: UUID) -> None:
+    """Keep the values that events have, to be listed; the last thing that a transaction locks."""
+    if known:
+        kinds, values, told = zip(*sorted(known), strict=True)
+        await connection.execute(
+            _VALUES, {"programme": programme_id, "kinds": list(kinds), "values": list(values), "told": list(told)}
+        )
 
 
 def mentions_of(checked: CheckedEvent) -> Iterator[tuple[str, str]]:
@@ -230,7 +247,7 @@ def mentions_of(checked: CheckedEvent) -> Iterator[tuple[str, str]]:
             yield corrective, "corrective"
 
 
-def _values(checked: CheckedEvent) -> Iterator[tuple[str, str, str]]:
+def _values(checked: CheckedEvent) -> Iterator[KnownValue]:
     yield "eventType", checked.plain["type"], checked.plain["type"]
     for kind in ("bizStep", "disposition"):
         if kind in checked.words:

@@ -9,7 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from psycopg.errors import DeadlockDetected
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.items.epcis.capturing import (
@@ -222,14 +224,49 @@ async def test_two_workers_on_one_document_capture_it_once(repository: Repositor
     assert await repository.rows() == count
 
 
-async def test_documents_that_overlap_are_captured_side_by_side(repository: Repository) -> None:
-    """Neither waits for the other for ever, and what both have is there once."""
-    there = events(300)
-    one = await repository.begin(there)
-    other = await repository.begin(list(reversed(there)) + events(50, first=300))
+@pytest.mark.parametrize("behaviours", [("rollback", "rollback"), ("rollback", "proceed"), ("proceed", "proceed")])
+async def test_documents_that_overlap_are_captured_side_by_side(
+    repository: Repository,
+    behaviours: tuple[ErrorBehaviour, ErrorBehaviour],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Neither waits for one that waits for it, and what both have is there once."""
+
+    async def slow(*given: Any, **named: Any) -> Any:
+        outcomes = await store_events(*given, **named)
+        await asyncio.sleep(0.2)  # the other one comes this far, too, where it may
+        return outcomes
+
+    monkeypatch.setattr("loyalty.items.epcis.capturing.store_events", slow)
+    first, second = events(PART_EVENTS), events(PART_EVENTS, first=PART_EVENTS)
+    one = await repository.begin(first + second, behaviours[0])
+    other = await repository.begin(second + first, behaviours[1])
     await asyncio.gather(repository.work(one), repository.work(other))
-    assert [(await repository.told(each)).captured for each in (one, other)] == [300, 350]
-    assert await repository.rows() == 350
+    assert [(await repository.told(each)).captured for each in (one, other)] == [2 * PART_EVENTS] * 2
+    assert await repository.rows() == 2 * PART_EVENTS
+    assert caplog.messages == []  # of what was given up and done again
+
+
+async def test_what_the_database_gave_up_for_others_is_done_again(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    given_up = OperationalError("INSERT", {}, DeadlockDetected("deadlock detected"))
+    calls = 0
+
+    async def given_up_once(*given: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        outcomes = await store_events(*given, **named)
+        if calls == 2:
+            raise given_up
+        return outcomes
+
+    monkeypatch.setattr("loyalty.items.epcis.capturing.store_events", given_up_once)
+    identifier = await repository.begin(events(PART_EVENTS + 7))
+    assert await repository.work(identifier)
+    assert ((await repository.told(identifier)).captured, await repository.rows()) == (PART_EVENTS + 7,) * 2
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
 async def test_an_event_twice_in_one_document_is_there_once(repository: Repository) -> None:
