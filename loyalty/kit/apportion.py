@@ -20,8 +20,9 @@ def apportion(total: int, weights: Sequence[int]) -> list[int]:
     if whole == 0:
         return apportion(total, [1] * len(weights))
     parts = [total * weight // whole for weight in weights]
-    left = total - sum(parts)
-    by_remainder = sorted(range(len(weights)), key=lambda index: (-(total * weights[index] % whole), index))
-    for index in by_remainder[:left]:
-        parts[index] += 1
+    if left := total - sum(parts):
+        remainders = [total * weight % whole for weight in weights]
+        # A reversed sort is stable too, so equal remainders stay in their order.
+        for index in sorted(range(len(weights)), key=remainders.__getitem__, reverse=True)[:left]:
+            parts[index] += 1
     return parts

@@ -93,12 +93,13 @@ class BuyGet(_Effect, frozen=True, kw_only=True, tag="buy_get"):
 class GiftLine(_Effect, frozen=True, kw_only=True, tag="gift"):
     """Adds `quantity` of `sku` to the basket as a line that costs nothing (赠品).
 
-    It takes nothing off. `worth_minor` is what the gift is worth when the best combination is looked for.
+    It takes nothing off. `worth_minor` is what the gift counts for when the best combination is looked for: at least
+    one, so that a gift is rather taken than left.
     """
 
     sku: str
     quantity: int = 1
-    worth_minor: int = 0
+    worth_minor: int = 1
 
 
 class FreeShipping(_Effect, frozen=True, kw_only=True, tag="free_shipping"):
@@ -143,7 +144,7 @@ def check_effect(effect: Effect, field: str) -> None:  # noqa: C901  (one case a
         case GiftLine():
             check_text(effect.sku, f"{field}.sku")
             check_range(effect.quantity, f"{field}.quantity", least=1, most=MAX_PIECES)
-            amount(effect.worth_minor, "worth_minor", least=0)
+            amount(effect.worth_minor, "worth_minor")
         case FreeShipping():
             amount(effect.max_amount_minor, "max_amount_minor")
 
