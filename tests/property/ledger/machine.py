@@ -234,10 +234,17 @@ class Bookkeeping(RuleBasedStateMachine):
         assert not answer.replayed
 
     def _settle(self, keys: Sequence[Key]) -> None:
-        """Write down what time has brought, on both sides."""
+        """Write down what time has brought, on both sides.
+
+        By the latest of the accounts' clocks: what two members were asked for together happens no earlier than the last
+        entry of either, and where it was refused the model has come that far, while the ledger took all of it back.
+        """
+        moment = max([self.clock, *(last for key in keys if (last := self.accounts[key].last_at))])
+        self.ledger.set_clock(moment)
         for key in keys:
-            self.accounts[key].begin(self.clock)
+            self.accounts[key].begin(moment)
             self.ledger.run(posting.settle(self.ledger.connection, **self.of(key)))
+        self.ledger.set_clock(self.clock)
         self._advance(keys)
         self.compare()
 
