@@ -59,6 +59,13 @@ class Audience(msgspec.Struct, frozen=True, kw_only=True):
         query, people = self._matching(everybody())
         return query.order_by(people.member.c.id)
 
+    def page(self, *, after: UUID | None, limit: int) -> Select[UUID]:
+        """The next of the members, in their order, each looking up its own rows: what is shown costs what it shows."""
+        query, people = self._matching(few(self.frame))
+        if after is not None:
+            query = query.where(people.member.c.id > after)
+        return query.order_by(people.member.c.id).limit(limit)
+
     def among(self, member_ids: Collection[UUID]) -> Select[UUID]:
         """The ids of those of some members whom the rule matches, in their order; each looks up its own rows."""
         query, people = self._matching(few(self.frame))

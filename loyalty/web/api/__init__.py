@@ -23,6 +23,7 @@ from loyalty.web.api import (
     programme,
     redemptions,
     reports,
+    segments,
     tiers,
 )
 from loyalty.web.api.operations import provide_caller
@@ -56,6 +57,7 @@ _operations: Final = Router(
         products.router,
         links.router,
         reports.router,
+        segments.router,
     ],
     dependencies={"caller": Provide(provide_caller)},
     security=[{"apiKey": []}],

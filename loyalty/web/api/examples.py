@@ -31,6 +31,14 @@ _LINK: Final = {
     "media_type": "application/pdf",
 }
 
+_LAPSED: Final = {
+    "rule": "all",
+    "rules": [
+        {"rule": "compare", "field": "days_since_order", "op": "ge", "value": 90},
+        {"rule": "compare", "field": "consent:purpose=marketing_sms", "op": "eq", "value": True},
+    ],
+}
+
 REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "packUnits": {
         "units": [{"sscc": "069012340000000009", "items": [{"gtin": _GTIN, "serials": [_SERIAL]}]}],
@@ -161,6 +169,9 @@ REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "titles": {"zh": "检测报告", "en": "Certificate of analysis"},
     },
     "addLink": _LINK,
+    "createSegment": {"name": "Not seen for 90 days", "rule": _LAPSED},
+    "saveSegmentVersion": {"rule": _LAPSED, "note": "90 days, not 60"},
+    "countByRule": {"rule": _LAPSED},
     "changeLink": {**_LINK, "default": True},
     "changeRangeState": {"state": "activated", "place": {"zh": "上海", "en": "Shanghai"}, "actor": "wang.wei"},
     "scanItem": {"gtin": _GTIN, "serial": _SERIAL, "device": _DEVICE, "city": "Shanghai", "region": "CN-31"},
