@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
-from redemption.basket.shapes import Basket, Candidate, Line, Member, Reason
+from redemption.basket.shapes import Basket, Candidate, Member, Reason
 from redemption.terms import Audience, FreeShipping, GiftLine, Items, Places, Schedule
 
 
@@ -17,8 +19,8 @@ def refusal(candidate: Candidate, basket: Basket, member: Member, matching: Sequ
         return Reason(code="wrong_currency", parameters={"currency": terms.currency})
     return (
         _validity(candidate, basket)
-        or _schedule(terms.schedule, basket)
-        or _places(terms.places, basket)
+        or when_refused(terms.schedule, basket.moment, basket.time_zone)
+        or where_refused(terms.places, basket.channel, basket.channel_kind, basket.store)
         or _audience(terms.audience, member)
         or _lines(candidate, basket, matching)
     )
@@ -32,13 +34,14 @@ def _validity(candidate: Candidate, basket: Basket) -> Reason | None:
     return None
 
 
-_ALWAYS = Schedule()
+_ALWAYS: Final = Schedule()
 
 
-def _schedule(schedule: Schedule, basket: Basket) -> Reason | None:
+def when_refused(schedule: Schedule, moment: datetime, time_zone: str) -> Reason | None:
+    """Why a schedule does not hold at a moment, in the programme's time zone."""
     if schedule == _ALWAYS:
         return None
-    local = basket.moment.astimezone(ZoneInfo(basket.time_zone))
+    local = moment.astimezone(ZoneInfo(time_zone))
     day = local.date()
     first, last = schedule.first_day, schedule.last_day
     if (first is not None and day < first) or (last is not None and day > last):
@@ -56,12 +59,13 @@ def _within(minute: int, start: int, end: int) -> bool:
     return start <= minute < end if start < end else minute >= start or minute < end
 
 
-def _places(places: Places, basket: Basket) -> Reason | None:
-    if places.kinds and basket.channel_kind not in places.kinds:
-        return Reason(code="wrong_channel_kind", parameters={"kind": basket.channel_kind})
-    if places.channels and basket.channel not in places.channels:
-        return Reason(code="wrong_channel", parameters={"channel": basket.channel})
-    if places.stores and basket.store not in places.stores:
+def where_refused(places: Places, channel: str, channel_kind: str, store: str | None) -> Reason | None:
+    """Why a purchase on this channel, in this store, is none of the places."""
+    if places.kinds and channel_kind not in places.kinds:
+        return Reason(code="wrong_channel_kind", parameters={"kind": channel_kind})
+    if places.channels and channel not in places.channels:
+        return Reason(code="wrong_channel", parameters={"channel": channel})
+    if places.stores and store not in places.stores:
         return Reason(code="wrong_store")
     return None
 
@@ -89,6 +93,18 @@ def _lines(candidate: Candidate, basket: Basket, matching: Sequence[int]) -> Rea
     return None
 
 
+class Selectable(Protocol):
+    """A line of a basket or of an order, as far as a selection looks at it."""
+
+    @property
+    def sku(self) -> str:
+        """The article."""
+
+    @property
+    def category(self) -> str | None:
+        """Its category, where the channel names one."""
+
+
 class _Selection:
     """Items as sets, for look-up."""
 
@@ -98,7 +114,7 @@ class _Selection:
         self.excluded_skus = frozenset(items.excluded_skus)
         self.excluded_categories = frozenset(items.excluded_categories)
 
-    def __contains__(self, line: Line) -> bool:
+    def __contains__(self, line: Selectable) -> bool:
         if line.sku in self.excluded_skus or line.category in self.excluded_categories:
             return False
         return self.everything or line.sku in self.skus or line.category in self.categories
@@ -109,7 +125,7 @@ def _selection(items: Items) -> _Selection:
     return _Selection(items)
 
 
-def matching_lines(items: Items, lines: Sequence[Line]) -> Sequence[int]:
+def matching_lines(items: Items, lines: Sequence[Selectable]) -> Sequence[int]:
     """The places of the lines that a selection matches, in order."""
     if items.select_all:
         return range(len(lines))

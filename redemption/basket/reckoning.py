@@ -103,7 +103,7 @@ def _pieces(lines: Sequence[Line], indexes: Sequence[int], cost_minor: Sequence[
     runs = []
     for index in indexes:
         quantity = lines[index].quantity
-        if not lines[index].amount_minor:
+        if not (quantity and lines[index].amount_minor):
             continue
         piece_minor, dearer = divmod(cost_minor[index], quantity)
         if dearer:

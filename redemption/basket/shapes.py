@@ -55,7 +55,10 @@ Of points: `not_with_coupon` and all from `basket_empty` on, and `wrong_currency
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the basket: `amount_minor` is what all its `quantity` pieces cost together, before any coupon."""
+    """A line of the basket: `amount_minor` is what all its `quantity` pieces cost together, before any coupon.
+
+    Goods sold by weight have quantity 0: no rule that counts pieces looks at them.
+    """
 
     sku: str
     quantity: int
@@ -189,7 +192,7 @@ def check_basket(basket: Basket, candidates: Sequence[Candidate] = (), points: P
         raise InvalidInputError(f"at most {MAX_LINES:,} lines", field="lines")
     for index, line in enumerate(basket.lines):
         check_text(line.sku, f"lines[{index}].sku")
-        check_range(line.quantity, f"lines[{index}].quantity", least=1, most=MAX_QUANTITY)
+        check_range(line.quantity, f"lines[{index}].quantity", least=0, most=MAX_QUANTITY)
         check_range(line.amount_minor, f"lines[{index}].amount_minor", least=0, most=MAX_AMOUNT_MINOR)
     if len(candidates) > MAX_CANDIDATES:
         raise InvalidInputError(f"at most {MAX_CANDIDATES} coupons", field="coupons")

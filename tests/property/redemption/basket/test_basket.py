@@ -53,7 +53,7 @@ def baskets(draw: st.DrawFn) -> Basket:
         Line,
         sku=st.sampled_from(SKUS),
         category=st.sampled_from(CATEGORIES),
-        quantity=st.integers(1, 5),
+        quantity=st.integers(0, 5),
         amount_minor=st.integers(0, 3_000),
     )
     return Basket(

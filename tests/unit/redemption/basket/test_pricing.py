@@ -265,7 +265,7 @@ def test_the_best_combination_spends_no_coupon_for_nothing() -> None:
 def test_a_question_with_a_fault_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="twice"):
         price_basket(BASKET, MEMBER, [coupon(OFF), coupon(OFF)])
-    broken = msgspec.structs.replace(BASKET, lines=(msgspec.structs.replace(TEA, quantity=0),))
+    broken = msgspec.structs.replace(BASKET, lines=(msgspec.structs.replace(TEA, quantity=-1),))
     with pytest.raises(InvalidInputError) as caught:
         price_basket(broken, MEMBER)
     assert caught.value.field == "lines[0].quantity"
