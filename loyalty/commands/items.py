@@ -9,7 +9,7 @@ import click
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.commands import items_keys, items_press
+from loyalty.commands import items_keys, items_packing, items_press
 from loyalty.commands.items_options import actor, open_keys, range_uuid
 from loyalty.commands.items_products import product
 from loyalty.commands.running import REFUSED, Opened, answer_json, json_option, programme_option, run_in_transaction
@@ -20,6 +20,7 @@ from loyalty.items.gtin import normalise_gtin
 from loyalty.items.importing import SerialFileError, import_serials
 from loyalty.items.lookup import find_code
 from loyalty.items.lots import Lot, list_lots, move_lot, save_lot, set_lot_state
+from loyalty.items.packing.moving import move_unit
 from loyalty.items.precedence import ExceptionState, NextState, RoadState
 from loyalty.items.ranges import (
     CodeRange,
@@ -39,10 +40,10 @@ _MANY: Final = 1000
 
 @click.group()
 def items() -> None:
-    """Products and their codes: mint, print, move, recall."""
+    """Products and their codes: mint, print, pack, move, recall."""
 
 
-for _command in (product, *items_press.COMMANDS, *items_keys.COMMANDS):
+for _command in (product, *items_press.COMMANDS, *items_keys.COMMANDS, *items_packing.COMMANDS):
     items.add_command(_command)
 
 
@@ -128,6 +129,7 @@ def ranges(*, gtin: str | None, lot: str | None, programme: str | None, as_json:
 @click.option("--hi", type=int, help="to this one.")
 @click.option("--lot", nargs=2, metavar="GTIN LOT", help="A lot.")
 @click.option("--item", nargs=2, metavar="GTIN SERIAL", help="One item.")
+@click.option("--unit", metavar="SSCC", help="All that lies in a case or on a pallet.")
 @click.option("--exempt", is_flag=True, help="Whatever was said of their lot or key by now: somebody looked at these.")
 @programme_option
 @json_option
@@ -139,16 +141,17 @@ def move(
     hi: int | None,
     lot: tuple[str, str] | None,
     item: tuple[str, str] | None,
+    unit: str | None,
     exempt: bool,
     programme: str | None,
     as_json: bool,
 ) -> None:
-    """Move a range, a lot or one item along its way, recall or retire it.
+    """Move a range, a lot, a case, a pallet or one item along its way, recall or retire it.
 
     A recalled lot is released by naming `released`, a recalled range by the live state to return to.
     """
-    if sum(given is not None for given in (range_id, lot, item)) != 1:
-        raise click.UsageError("say what to move: --range, --lot or --item")
+    if sum(given is not None for given in (range_id, lot, item, unit)) != 1:
+        raise click.UsageError("say what to move: --range, --lot, --unit or --item")
     if state == "released" and lot is None:
         raise click.UsageError("`released` is for lots; name the state that these return to")
     mover = _Mover(state, exempt=exempt)
@@ -157,6 +160,8 @@ def move(
         programme_id = (await opened.programme(connection, programme)).id
         if lot is not None:
             return [await mover.lot(connection, programme_id, *lot)]
+        if unit is not None:
+            return [await mover.unit(connection, programme_id, unit)]
         if item is not None:
             return [await mover.item(connection, programme_id, opened, *item)]
         moved = await mover.range(connection, programme_id, range_id or "", lo, hi)
@@ -203,6 +208,17 @@ class _Mover:
             actor=actor(),
         )
         return {"gtin": code.gtin, "serial": serial, "state": changed.state}
+
+    async def unit(self, connection: AsyncConnection, programme_id: Any, sscc: str) -> dict[str, Any]:
+        moved = await move_unit(
+            connection,
+            programme_id=programme_id,
+            sscc=sscc,
+            state=self._next(),
+            exempt=self._exempt,
+            actor=actor(),
+        )
+        return {"sscc": moved.sscc, "codes": moved.count, "state": moved.state}
 
     async def range(
         self, connection: AsyncConnection, programme_id: Any, range_id: str, lo: int | None, hi: int | None

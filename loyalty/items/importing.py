@@ -22,13 +22,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty.items.codes import PIN_LENGTH
 from loyalty.items.imported import IMPORTED_KID, SERIAL_LIMIT, pin_digest
 from loyalty.items.keys import MasterKeys
+from loyalty.items.line_errors import ERRORS_TOLD, LineError, LinesError
 from loyalty.items.products import get_product
 from loyalty.items.ranges import CodeRange, RangePolicy, open_range
-from loyalty.kit.errors import FieldError, InvalidInputError
 from loyalty.kit.ids import new_id
-
-ERRORS_TOLD: Final = 20
-"""Lines at fault that are told; reading stops there."""
 
 _SERIAL: Final = re.compile(r"""[!"%&'()*+,\-./0-9:;<=>?A-Z_a-z]{1,20}""")
 """GS1's set of 82 characters (General Specifications, figure 7.11-1)."""
@@ -53,29 +50,12 @@ _KEEP: Final = text("""
 _FORGET: Final = text("DELETE FROM imported_line WHERE import_id = :import")
 
 
-class LineError(msgspec.Struct, frozen=True):
-    """What is wrong with a line of the file, counted from 1."""
-
-    line: int
-    reason: str
-
-
-class SerialFileError(InvalidInputError):
-    """A file of serials that cannot be taken: none of it was. `lines` are the first ones at fault."""
+class SerialFileError(LinesError):
+    """A file of serials that cannot be taken."""
 
     type = "invalid-serial-file"
     title = "This file of serials cannot be taken"
-
-    def __init__(self, lines: list[LineError]) -> None:
-        told = "; ".join(f"line {each.line}: {each.reason}" for each in lines[:3])
-        more = f"; and {len(lines) - 3} more" if len(lines) > 3 else ""  # noqa: PLR2004
-        super().__init__(f"nothing was imported. {told}{more}", lines=[msgspec.structs.asdict(each) for each in lines])
-        self.lines: Final = lines
-
-    @property
-    def errors(self) -> list[FieldError]:
-        """Each line at fault as a field."""
-        return [FieldError(f"lines[{each.line}]", each.reason) for each in self.lines]
+    undone = "nothing was imported"
 
 
 class _Line(msgspec.Struct, frozen=True):

@@ -39,10 +39,25 @@ TABLES = (
         programme_id uuid NOT NULL,
         kind text NOT NULL,
         at timestamptz NOT NULL,
+        recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
         intervals jsonb NOT NULL,
         units jsonb NOT NULL,
         actor text,
         CONSTRAINT packing_event_pkey PRIMARY KEY (sscc, id)
+    )
+    """,
+    "CREATE INDEX packing_event_programme_id_at_id_idx ON packing_event (programme_id, at, id)",
+    "CREATE INDEX packing_event_programme_id_recorded_at_id_idx ON packing_event (programme_id, recorded_at, id)",
+    "CREATE INDEX packing_event_units_idx ON packing_event USING gin (units) WHERE units <> '[]'",
+    """
+    CREATE TABLE packing_event_piece (
+        gtin text NOT NULL,
+        kid smallint NOT NULL,
+        lo bigint NOT NULL,
+        event_id uuid NOT NULL,
+        hi bigint NOT NULL,
+        sscc text NOT NULL,
+        CONSTRAINT packing_event_piece_pkey PRIMARY KEY (gtin, kid, lo, event_id)
     )
     """,
 )
@@ -54,5 +69,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("packing_event", "packed_interval", "logistic_unit"):
+    for table in ("packing_event_piece", "packing_event", "packed_interval", "logistic_unit"):
         op.execute(f"DROP TABLE {table}")

@@ -58,6 +58,15 @@ def subtract(intervals: Iterable[Interval], taken: Iterable[Interval]) -> list[I
     return left
 
 
+def pieces(intervals: Iterable[Interval], size: int) -> list[Interval]:
+    """The same items in intervals of at most `size`."""
+    return [
+        Interval(each.gtin, each.kid, lo, min(lo + size - 1, each.hi))
+        for each in intervals
+        for lo in range(each.lo, each.hi + 1, size)
+    ]
+
+
 def check(intervals: Sequence[Interval]) -> None:
     """Refuse what cannot be an interval. Raises InvalidInputError naming its place in the list."""
     for place, each in enumerate(intervals):

@@ -20,7 +20,13 @@ from loyalty.items.packing import intervals
 from loyalty.items.packing.intervals import Interval
 from loyalty.items.packing.reading import DEPTH_LIMIT, PackingKind, depth_of, get_unit_row, held_in, units_in
 from loyalty.items.packing.sscc import normalise_sscc
-from loyalty.items.packing.tables import logistic_unit_table, packed_interval_table, packing_event_table
+from loyalty.items.packing.tables import (
+    PIECE,
+    logistic_unit_table,
+    packed_interval_table,
+    packing_event_piece_table,
+    packing_event_table,
+)
 from loyalty.items.ranges import lock_series
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError
@@ -65,10 +71,10 @@ async def pack(
     items = intervals.join(interval for packing in asked.values() for interval in packing.items)
     if sum(each.count for each in items) != sum(each.count for packing in asked.values() for each in packing.items):
         raise InvalidInputError("an item is to go into two units at once", field="items")
-    await _lock(connection, programme_id, items)
+    await lock_items(connection, programme_id, items)
     await _check_minted(connection, items)
     await _lock_units(connection, programme_id, asked)
-    found = await _overlaps(connection, items)
+    found = await overlaps(connection, items)
     await _take_out(connection, programme_id, asked, found, repack=repack, at=moment, actor=actor)
     await _put_in(connection, programme_id, asked, found, repack=repack, at=moment, actor=actor)
     return sum(each.count for each in items)
@@ -92,7 +98,7 @@ async def unpack(
     before = await held_in(connection, digits)
     units = [] if items is not None else await units_in(connection, digits)
     out = intervals.join(before if items is None else items)
-    await _lock(connection, programme_id, out)
+    await lock_items(connection, programme_id, out)
     before = await held_in(connection, digits)
     if intervals.subtract(out, before):
         first = intervals.subtract(out, before)[0]
@@ -103,7 +109,7 @@ async def unpack(
         await connection.execute(update(logistic_unit_table).where(_unit.parent == digits).values(parent=None))
     event = _event(programme_id, "unpacked", digits, out, units, at=at or utc_now(), actor=actor)
     if out or units:
-        await connection.execute(insert(packing_event_table), [event])
+        await _record(connection, [event])
     return sum(each.count for each in out)
 
 
@@ -146,7 +152,8 @@ def _merge(packings: Sequence[Packing]) -> dict[str, Packing]:
     return merged
 
 
-async def _lock(connection: AsyncConnection, programme_id: UUID, items: Iterable[Interval]) -> None:
+async def lock_items(connection: AsyncConnection, programme_id: UUID, items: Iterable[Interval]) -> None:
+    """Hold back whoever else packs or moves items of these products, in one order. Raises NotFoundError."""
     for gtin, kid in sorted({(each.gtin, each.kid) for each in items}):
         await lock_series(connection, programme_id=programme_id, gtin=gtin, kid=kid)
 
@@ -181,7 +188,7 @@ async def _lock_units(connection: AsyncConnection, programme_id: UUID, asked: di
             raise NotFoundError(message, field="units")
 
 
-async def _overlaps(connection: AsyncConnection, items: Sequence[Interval]) -> dict[str, list[Interval]]:
+async def overlaps(connection: AsyncConnection, items: Sequence[Interval]) -> dict[str, list[Interval]]:
     """The packed intervals that have something in common with these items, by the unit that they lie in."""
     found: dict[str, list[Interval]] = {}
     for row in await connection.execute(_OVERLAPS, _arrays(items)):
@@ -219,7 +226,7 @@ async def _take_out(
         await _replace(connection, sscc, held, left)
         events.append(_event(programme_id, "unpacked", sscc, taken, [], at=at, actor=actor))
     if events:
-        await connection.execute(insert(packing_event_table), events)
+        await _record(connection, events)
 
 
 async def _put_in(
@@ -248,7 +255,7 @@ async def _put_in(
     if rows:
         await connection.execute(insert(packed_interval_table), rows)
     if events:
-        await connection.execute(insert(packing_event_table), events)
+        await _record(connection, events)
 
 
 async def _move_units(connection: AsyncConnection, parent: str, units: Sequence[str], *, repack: bool) -> list[str]:
@@ -287,6 +294,18 @@ async def _replace(
     new = [{**msgspec.structs.asdict(each), "sscc": sscc} for each in after if each not in before]
     if new:
         await connection.execute(insert(packed_interval_table), new)
+
+
+async def _record(connection: AsyncConnection, events: Sequence[dict[str, Any]]) -> None:
+    """Write down what was done, and by which items it is found."""
+    await connection.execute(insert(packing_event_table), events)
+    pieces = [
+        {**msgspec.structs.asdict(piece), "event_id": event["id"], "sscc": event["sscc"]}
+        for event in events
+        for piece in intervals.pieces(event["intervals"], PIECE)
+    ]
+    if pieces:
+        await connection.execute(insert(packing_event_piece_table), pieces)
 
 
 def _event(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -159,6 +160,14 @@ async def units_in(connection: AsyncConnection, sscc: str) -> list[str]:
 async def _parents(connection: AsyncConnection, programme_id: UUID, sscc: str) -> list[str]:
     rows = await connection.execute(_PARENTS, {"sscc": sscc, "programme": programme_id, "depth": DEPTH_LIMIT})
     return list(rows.scalars())
+
+
+async def parents_of(connection: AsyncConnection, programme_id: UUID, ssccs: Collection[str]) -> dict[str, str | None]:
+    """What each of these units lies in, by their numbers; those that nothing was ever packed into are left out."""
+    if not ssccs:
+        return {}
+    query = select(_unit.sscc, _unit.parent).where(_unit.sscc.in_(ssccs), _unit.programme_id == programme_id)
+    return {row.sscc: row.parent for row in await connection.execute(query)}
 
 
 async def count_units(connection: AsyncConnection, *, programme_id: UUID) -> int:

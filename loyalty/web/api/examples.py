@@ -44,6 +44,8 @@ REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "units": [{"sscc": "069012340000000009", "items": [{"gtin": _GTIN, "serials": [_SERIAL]}]}],
         "actor": "line 1",
     },
+    "packFile": {"file": f"sscc,code\n069012340000000009,(01){_GTIN}(21){_SERIAL}\n", "actor": "line 1"},
+    "changeUnitState": {"state": "shipped", "place": {"zh": "上海", "en": "Shanghai"}},
     "unpackUnit": {"sscc": "069012340000000009", "items": [{"gtin": _GTIN, "serials": [_SERIAL]}]},
     "registerMember": {
         "channel": "online",
@@ -246,6 +248,8 @@ _RANGE_ANSWER: Final = {
 
 ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "packUnits": {"items": 24},
+    "packFile": {"lines": 24, "items": 24, "units": 1},
+    "changeUnitState": {"sscc": "069012340000000009", "state": "shipped", "items": 24},
     "unpackUnit": {"items": 1},
     "getUnit": {
         "sscc": "069012340000000009",

@@ -1,7 +1,8 @@
-"""Packing: items into cases, cases onto pallets, and where an item lies."""
+"""Packing: items into cases, cases onto pallets, where an item lies, and moving all that lies in a unit."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final
@@ -16,14 +17,17 @@ from loyalty.items.checking import check_serials
 from loyalty.items.codes import ItemCode
 from loyalty.items.keys import MasterKeys
 from loyalty.items.lookup import find_code
+from loyalty.items.packing.files import pack_file
 from loyalty.items.packing.intervals import Interval, intervals_of
+from loyalty.items.packing.moving import move_unit
 from loyalty.items.packing.packing import Packing, pack, unpack
 from loyalty.items.packing.reading import contents, whereabouts
+from loyalty.items.precedence import NextState
 from loyalty.items.products import get_product
 from loyalty.kit.errors import InvalidInputError, NotFoundError
 from loyalty.web.api.items import GtinPath
-from loyalty.web.api.items_schemas import Gtin, Serial
-from loyalty.web.api.operations import IdempotencyKey, Moment, Person, Require, keyed_problems, problems
+from loyalty.web.api.items_schemas import Gtin, LocalTextRequest, Serial, read_text
+from loyalty.web.api.operations import IdempotencyKey, Moment, Person, Require, keyed_problems, problems, tell
 from loyalty.web.idempotency import once
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
@@ -31,6 +35,7 @@ from loyalty.web.state import Services
 _UNITS: Final = 100
 _PRODUCTS: Final = 20
 _SERIALS: Final = 500
+_FILE_BYTES: Final = 20_000_000
 Sscc = Annotated[
     str,
     Meta(
@@ -74,6 +79,43 @@ class UnpackRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     items: Annotated[list[ItemsRequest], Meta(min_length=1, max_length=_PRODUCTS)] | None = None
     at: Moment | None = None
     actor: Person | None = None
+
+
+class PackFileRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a line scanned: CSV whose first line names `sscc`, `code` and, where codes are serials alone, `gtin`."""
+
+    file: Annotated[str, Meta(min_length=1, description="The file's text.")]
+    gtin: Gtin | None = None
+    repack: bool = False
+    at: Moment | None = None
+    actor: Person | None = None
+
+
+class UnitStateRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Move all that lies in a unit to a state."""
+
+    state: NextState
+    exempt: bool = False
+    at: Moment | None = None
+    place: LocalTextRequest | None = None
+    public: bool | None = None
+    actor: Person | None = None
+
+
+class PackedFileAnswer(Struct, frozen=True, kw_only=True):
+    """How many lines were read, and how many items they name in how many units."""
+
+    lines: int
+    items: int
+    units: int
+
+
+class MovedUnitAnswer(Struct, frozen=True, kw_only=True):
+    """How many items of a unit are in the state now."""
+
+    sscc: str
+    state: NextState
+    items: int
 
 
 class PackedAnswer(Struct, frozen=True, kw_only=True):
@@ -182,6 +224,77 @@ async def unpack_unit(
     return await once(services, caller, idempotency_key, operation="unpackUnit", request=data, status=201, work=work)
 
 
+@post(
+    "/packing/files",
+    operation_id="packFile",
+    summary="Pack a line's scan file",
+    request_max_body_size=_FILE_BYTES,
+    guards=[Require("items:write")],
+    responses=keyed_problems(404),
+)
+async def pack_scan_file(
+    services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
+    idempotency_key: IdempotencyKey,
+    data: JSONBody[PackFileRequest],
+) -> Response[PackedFileAnswer]:
+    """Pack what was scanned into each case or onto each pallet: all of the file or nothing, each bad line is told.
+
+    For files above twenty megabytes use the command line, which reads them as a stream.
+    """
+
+    async def work(connection: AsyncConnection) -> PackedFileAnswer:
+        packed = await pack_file(
+            connection,
+            services.item_keys,
+            programme_id=caller.programme_id,
+            lines=io.StringIO(data.file, newline=""),
+            gtin=data.gtin,
+            repack=data.repack,
+            at=data.at,
+            actor=data.actor or f"api:{caller.key.prefix}",
+        )
+        return tell(PackedFileAnswer, packed)
+
+    return await once(services, caller, idempotency_key, operation="packFile", request=data, status=201, work=work)
+
+
+@post(
+    "/packing/{sscc:str}/state",
+    operation_id="changeUnitState",
+    summary="Activate, ship, recall … all in a case or pallet",
+    guards=[Require("items:write")],
+    responses=keyed_problems(404),
+)
+async def change_unit_state(
+    services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
+    sscc: SsccPath,
+    idempotency_key: IdempotencyKey,
+    data: JSONBody[UnitStateRequest],
+) -> Response[MovedUnitAnswer]:
+    """Move all items that lie in a unit now, and in the units in it: all of them or none."""
+
+    async def work(connection: AsyncConnection) -> MovedUnitAnswer:
+        moved = await move_unit(
+            connection,
+            programme_id=caller.programme_id,
+            sscc=sscc,
+            state=data.state,
+            exempt=data.exempt,
+            at=data.at,
+            places=read_text(data.place),
+            public=data.public,
+            actor=data.actor or f"api:{caller.key.prefix}",
+        )
+        return MovedUnitAnswer(sscc=moved.sscc, state=moved.state, items=moved.count)
+
+    request = {"unit": sscc, "change": data}
+    return await once(
+        services, caller, idempotency_key, operation="changeUnitState", request=request, status=201, work=work
+    )
+
+
 @get(
     "/packing/{sscc:str}",
     operation_id="getUnit",
@@ -245,4 +358,8 @@ async def _read_items(
     return intervals_of(codes)
 
 
-router: Final = Router(path="/", tags=["Items"], route_handlers=[pack_units, unpack_unit, get_unit, get_item_packing])
+router: Final = Router(
+    path="/",
+    tags=["Items"],
+    route_handlers=[pack_units, pack_scan_file, unpack_unit, change_unit_state, get_unit, get_item_packing],
+)

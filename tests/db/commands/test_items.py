@@ -15,6 +15,7 @@ import pyrage
 import pytest
 from PIL import Image
 
+from loyalty.items.packing.sscc import make_sscc
 from tests.db.commands.conftest import Tallystar
 
 GTIN = "06901234567892"
@@ -140,6 +141,25 @@ def test_serials_of_a_brands_own_are_read_from_a_file(shop: Tallystar) -> None:
     assert shop.query("SELECT count(*) FROM imported_code") == 2
     again = shop("items", "import", "-", *words, stdin="serial\nAB-1\n", code=1)
     assert "line 2: was imported before" in again.output
+
+
+def test_a_line_packs_from_its_file_and_units_are_asked_moved_and_unpacked(shop: Tallystar) -> None:
+    content = lines(fetched(shop, export(shop, mint(shop)["id"])))
+    case, pallet = make_sscc("6901234", 1), make_sscc("6901234", 2)
+    rows = ["sscc,code", *(f"{case},{each['url']}" for each in content[:3]), f"{pallet},{case}"]
+    bad = shop.file("bad.csv", *rows, f"{pallet},nothing")
+    assert "line 6: 'nothing' names no item" in shop("items", "pack-file", bad, code=1).output
+    good = shop.file("good.csv", *rows)
+    assert shop.json("items", "pack-file", good) == {"lines": 4, "items": 3, "units": 2}
+    assert shop.json("items", "packed", content[1]["url"])["units"] == [case, pallet]
+    assert shop.json("items", "packed", pallet)["count"] == 3
+    assert shop("items", "packed", f"(00){case}").output.splitlines()[0] == f"{case}\t3 items\t{pallet}"
+    assert shop.json("items", "move", "shipped", "--unit", pallet)["moved"] == [
+        {"sscc": pallet, "codes": 3, "state": "shipped"}
+    ]
+    assert shop.json("items", "unpack", case, "--item", content[1]["url"]) == {"items": 1}
+    assert shop("items", "packed", content[1]["url"]).output == "not packed\n"
+    assert shop.json("items", "unpack", case) == {"items": 2}
 
 
 def test_a_key_is_rotated_and_a_leaked_one_given_up(shop: Tallystar) -> None:

@@ -61,3 +61,17 @@ async def test_a_packing_that_is_refused_packs_nothing(brand_api: Api, codes: di
     strange["items"][0]["serials"].append("0000000000000000")
     refused = await brand_api.post("/packing", {"units": [strange]})
     assert_problem(refused, 400, "invalid-input", "units[0].items[0].serials[1]")
+
+
+async def test_a_scan_file_is_packed_whole_and_a_pallet_moves_as_one(brand_api: Api, codes: dict[str, Any]) -> None:
+    case, pallet, _ = codes["sscc"]
+    rows = ["sscc,code", *(f"{case},(01){codes['gtin']}(21){serial}" for serial in codes["serials"][:3])]
+    bad = await brand_api.post("/packing/files", {"file": "\n".join([*rows, f"{case},nothing"])})
+    assert_problem(bad, 400, "invalid-packing-file", "lines[5]")
+    packed = await brand_api.post("/packing/files", {"file": "\n".join([*rows, f"{pallet},{case}"])})
+    assert (packed.status_code, packed.json()) == (201, {"lines": 4, "items": 3, "units": 2})
+    moved = await brand_api.post(f"/packing/{pallet}/state", {"state": "shipped"})
+    assert (moved.status_code, moved.json()) == (201, {"sscc": pallet, "state": "shipped", "items": 3})
+    scanned = {"gtin": codes["gtin"], "serial": codes["serials"][2], "device": "a phone"}
+    assert (await brand_api.post("/items/scan", scanned)).json()["kind"] == "first_scan"
+    assert_problem(await brand_api.post(f"/packing/{pallet}/state", {"state": "printed"}), 409, "range-state", "state")
