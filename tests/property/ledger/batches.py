@@ -93,7 +93,7 @@ class Batches(Ledgers):
             if not isinstance(answer, DomainError):
                 self._advance([item.key])
                 self._keep(item, answer, result)
-        self._settle([key for key in self.accounts if any(item.key == key for item in items)])
+        self._settle([key for key in self.accounts if any(item.key == key for item in items)], self.clock)
 
     def _keep(self, item: Item, answer: Posting, result: Any) -> None:
         account, operation = self.accounts[item.key], item.operation

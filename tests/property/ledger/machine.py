@@ -169,7 +169,8 @@ class Bookkeeping(RuleBasedStateMachine):
         self.steps[f"{name} {refused or 'done'}"] += 1
         if refused is not None:
             assert self._look() == self.state, "what was refused has left something behind"
-            self._settle(keys)
+            # The ledger took back what time had brought by then, and the model did not.
+            self._settle(keys, self._together(keys))
             return None
         self._advance(keys)
         self.compare()
@@ -233,13 +234,8 @@ class Bookkeeping(RuleBasedStateMachine):
         )
         assert not answer.replayed
 
-    def _settle(self, keys: Sequence[Key]) -> None:
-        """Write down what time has brought, on both sides.
-
-        By the latest of the accounts' clocks: what two members were asked for together happens no earlier than the last
-        entry of either, and where it was refused the model has come that far, while the ledger took all of it back.
-        """
-        moment = max([self.clock, *(last for key in keys if (last := self.accounts[key].last_at))])
+    def _settle(self, keys: Sequence[Key], moment: datetime) -> None:
+        """Write down what time has brought, on both sides."""
         self.ledger.set_clock(moment)
         for key in keys:
             self.accounts[key].begin(moment)
@@ -247,6 +243,10 @@ class Bookkeeping(RuleBasedStateMachine):
         self.ledger.set_clock(self.clock)
         self._advance(keys)
         self.compare()
+
+    def _together(self, keys: Sequence[Key]) -> datetime:
+        """When something happens that two members do together: no earlier than the last entry of either."""
+        return max([self.clock, *(last for key in keys if (last := self.accounts[key].last_at))])
 
     def _advance(self, keys: Sequence[Key]) -> None:
         """An account's clock moves with its entries, and only with them."""
