@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.demo.brand import CODE, Brand, found_brand
 from loyalty.demo.clock import story_clock
+from loyalty.demo.incidents import INCIDENT_DAYS, let_things_go_wrong, look_out
 from loyalty.demo.items import print_codes
 from loyalty.demo.moments import Moments
 from loyalty.demo.showcase import prepare_showcase
@@ -92,9 +93,12 @@ async def fill(
         moments = Moments(connection, keyring, brand=brand, items=items)
         teller = Teller(connection, keyring, brand=brand, story=story, clock=clock, moments=moments)
         for number, day in enumerate(story.days, 1):
+            if number == len(story.days) - INCIDENT_DAYS:
+                await let_things_go_wrong(connection, item_keys, brand=brand, members=moments.members, today=day.day)
             await teller.tell(day)
             progress(story, number)
         await clock.set(story.ends_at)
         await prepare_showcase(connection, item_keys, brand=brand, members=moments.members, today=story.today)
+        await look_out(connection, item_keys, brand=brand, now=story.ends_at)
     await connection.execute(_NEW_STATISTICS)
     return Filled(brand, story)

@@ -28,6 +28,7 @@ from loyalty.demo.items import DemoItems
 from loyalty.demo.shopping import Purchase
 from loyalty.items.claims import claim
 from loyalty.items.scans import scan
+from loyalty.items.trace.joins import record_join
 from loyalty.items.verdicts import Place
 from loyalty.kit.crypto import Keyring
 from loyalty.kit.errors import ConflictError
@@ -40,6 +41,17 @@ _ONE_IN_VOIDED: Final = 29
 """One till redemption in so many is undone at once: the shopper thinks better of it."""
 
 
+REGIONS: Final = {
+    "上海": "CN-SH",
+    "北京": "CN-BJ",
+    "广州": "CN-GD",
+    "杭州": "CN-ZJ",
+    "成都": "CN-SC",
+    "武汉": "CN-HB",
+}
+"""Where cities lie (ISO 3166-2)."""
+
+
 class _Visit(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody at a till with a receipt, and a basket where money is taken off one."""
 
@@ -50,11 +62,15 @@ class _Visit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Moments:
-    """Lets single moments happen. `members` are known ids by number; `taken_off` what tills took off, by receipt."""
+    """Lets single moments happen. `members` are known ids by number; `taken_off` what tills took off, by receipt.
+
+    `came_by_item`: members who joined on an item's page, whose first scan is of that item.
+    """
 
     def __init__(self, connection: AsyncConnection, keyring: Keyring, *, brand: Brand, items: DemoItems) -> None:
         self.members: dict[int, UUID] = {}
         self.taken_off: dict[str, int] = {}
+        self.came_by_item: set[UUID] = set()
         self._connection: Final = connection
         self._keyring: Final = keyring
         self._brand: Final = brand
@@ -164,9 +180,20 @@ class Moments:
             serial=serial,
             device=moment.device,
             member_id=member_id,
-            place=Place(city=moment.city, region="CN"),
+            place=Place(city=moment.city, region=REGIONS.get(moment.city, "CN")),
             at=moment.at,
         )
+        if member_id in self.came_by_item and member_id is not None:
+            self.came_by_item.remove(member_id)
+            await record_join(
+                self._connection,
+                self._items.keys,
+                programme_id=self._programme_id,
+                member_id=member_id,
+                gtin=gtin,
+                serial=serial,
+                at=moment.at,
+            )
         if not moment.claims or member_id is None or not verdict.claimable:
             return False
         await claim(

@@ -114,6 +114,8 @@ class Teller:
                 if isinstance(registration, DomainError):
                     raise registration
                 self._members[entrance.number] = registration.member.id
+                if registration.created and channel == MEMBER_PAGES:
+                    self._moments.came_by_item.add(registration.member.id)
 
     def _record(self, person: Person, entrance: Entrance) -> Record:
         first = entrance.channel == person.joined_by

@@ -27,7 +27,14 @@ _CSS_COMMENT: Final = re.compile(rb"/\*.*?\*/\s*", re.DOTALL)
 _SHARED_STYLE: Final = ("css/tokens.css", "css/base.css", "css/components.css")
 BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
     "shopper.css": (*_SHARED_STYLE, "css/shopper.css"),
-    "staff.css": (*_SHARED_STYLE, "css/charts.css", "css/staff.css", "css/till.css", "css/console.css"),
+    "staff.css": (
+        *_SHARED_STYLE,
+        "css/charts.css",
+        "css/staff.css",
+        "css/till.css",
+        "css/console.css",
+        "css/trace.css",
+    ),
     "api.css": (*_SHARED_STYLE, "css/api.css"),
 }
 """The one style sheet of each audience, and the parts that it is joined from."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.items.packing.intervals import Interval
 from loyalty.items.tables import code_range_table
+from loyalty.items.trace.parts import interval_columns
 from loyalty.kit.crypto import Keyring
 from loyalty.members.consent import MARKETING_EMAIL, MARKETING_SMS, agrees, consents_of
 from loyalty.members.profile import Profile, read_profiles
@@ -85,7 +86,7 @@ async def claimants_of(
     connection: AsyncConnection, *, programme_id: UUID, intervals: Sequence[Interval], limit: int = MOST_LISTED
 ) -> list[Claimant]:
     """Who claimed items of these intervals, who claimed last first."""
-    values = {"programme": programme_id, "most": limit, **_columns(intervals)}
+    values = {"programme": programme_id, "most": limit, **interval_columns(intervals)}
     return [
         Claimant(
             member_id=row.id,
@@ -133,14 +134,5 @@ _COUNTS: Final = text("""
 
 async def count_items(connection: AsyncConnection, intervals: Sequence[Interval]) -> ItemCounts:
     """How many items of these intervals were scanned, and are claimed."""
-    row = (await connection.execute(_COUNTS, _columns(intervals))).one()
+    row = (await connection.execute(_COUNTS, interval_columns(intervals))).one()
     return ItemCounts(scanned=row.scanned, claimed=row.claimed)
-
-
-def _columns(intervals: Sequence[Interval]) -> dict[str, list[Any]]:
-    return {
-        "gtins": [each.gtin for each in intervals],
-        "kids": [each.kid for each in intervals],
-        "los": [each.lo for each in intervals],
-        "his": [each.hi for each in intervals],
-    }

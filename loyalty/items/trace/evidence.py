@@ -36,6 +36,7 @@ from loyalty.items.trace.sightings import (
     refusals_of_alert,
     scans_of_alert,
 )
+from loyalty.kit.cells import plain_cell
 
 _SAME_DATE: Final = (1980, 1, 1, 0, 0, 0)
 """What a ZIP says of each file's date where nothing else is to be said."""
@@ -61,6 +62,10 @@ class Records(msgspec.Struct, frozen=True, kw_only=True):
     exports: list[Export]
     downloads: list[DownloadRecord]
     serials: dict[ItemCode, str]
+
+    def serial(self, scan: LoggedScan) -> str:
+        """The serial of the item that was scanned."""
+        return self.serials[ItemCode(scan.gtin, scan.kid, scan.index)]
 
 
 _RANGES: Final = text("""
@@ -170,7 +175,7 @@ def _scans(records: Records) -> bytes:
         (
             {
                 **msgspec.structs.asdict(scan),
-                "serial": records.serials[ItemCode(scan.gtin, scan.kid, scan.index)],
+                "serial": records.serial(scan),
             }
             for scan in records.scans
         ),
@@ -234,8 +239,8 @@ def _written(value: Any) -> Any:
             return ""
         case bool():
             return "yes" if value else "no"
-        case str() if value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-            return f"'{value}"
+        case str():
+            return plain_cell(value)
         case _:
             return value
 

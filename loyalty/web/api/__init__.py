@@ -25,6 +25,7 @@ from loyalty.web.api import (
     reports,
     segments,
     tiers,
+    trace,
 )
 from loyalty.web.api.operations import provide_caller
 from loyalty.web.api.reference import OPENAPI, openapi_json, problem_type
@@ -54,6 +55,7 @@ _operations: Final = Router(
         lots.router,
         exports.router,
         packing.router,
+        trace.router,
         products.router,
         links.router,
         reports.router,

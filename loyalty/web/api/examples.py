@@ -40,6 +40,8 @@ _LAPSED: Final = {
 }
 
 REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "changeAlert": {"state": "closed", "note": "bought and tested: a copy", "actor": "li.na"},
+    "assignDealer": {"dealer": "Xiling Tea Trading", "region": "CN-SC"},
     "packUnits": {
         "units": [{"sscc": "069012340000000009", "items": [{"gtin": _GTIN, "serials": [_SERIAL]}]}],
         "actor": "line 1",

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from litestar import Router
 
-from loyalty.web.console import books, codes, links, member, members, overview, prints, rules
+from loyalty.web.console import (
+    alerts,
+    books,
+    codes,
+    links,
+    member,
+    members,
+    overview,
+    prints,
+    rules,
+    scans,
+    trace,
+    trace_wholes,
+)
 from loyalty.web.staff.person import PAGE_ERRORS
 
 router = Router(
@@ -27,6 +40,10 @@ router = Router(
         codes.mint_codes,
         codes.move_range,
         *prints.HANDLERS,
+        *trace.HANDLERS,
+        *trace_wholes.HANDLERS,
+        *alerts.HANDLERS,
+        *scans.HANDLERS,
         links.show_products,
         links.show_links,
         links.add_one,

@@ -16,13 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.books import Liability, MonthlyFlow, liabilities, monthly_flow
 from ledger.reading import recent
 from loyalty.channels.orders.summary import Sales, sales_since
-from loyalty.items.reading import Alert, list_alerts
+from loyalty.items.products import LocalText, list_products
+from loyalty.items.trace.alerts import Alert, count_open, list_alerts
 from loyalty.kit.clock import add_months, local_date, utc_now
 from loyalty.members.profile import read_profiles
 from loyalty.members.reading import ChannelCount, MemberCounts, count_by_channel, count_members
 from loyalty.web.charts import Flow, flow_chart
 from loyalty.web.console.desk import Places, console_page, read_places, words
 from loyalty.web.console.entries import Told, tell
+from loyalty.web.console.regions import region_name
 from loyalty.web.i18n import Formats, Translator
 from loyalty.web.staff.person import Desk, read_manager
 from loyalty.web.state import Services
@@ -33,8 +35,8 @@ from tiers.reading import TierCount, count_by_tier
 
 DAYS: Final = 30
 MONTHS: Final = 12
-ALERT_DAYS: Final = 30
 _ACTIVITY: Final = 12
+_ALERTS: Final = 6
 
 
 class Worth(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     sales: list[Sales]
     redeemed: list[Redeemed]
     alerts: list[Alert]
+    open_alerts: int
+    products: dict[str, LocalText]
     activity: list[Told]
     names: dict[UUID, str]
     places: Places
@@ -79,6 +83,8 @@ async def show_overview(request: Request[Any, Any, Any], services: NamedDependen
         desk,
         section="overview",
         view=view,
+        names=view.products,
+        region_name=lambda code: region_name(t, code),
         days=DAYS,
         flow_chart=draw_flow(view.flow, t, formats),
     )
@@ -104,7 +110,11 @@ async def _read(connection: AsyncConnection, services: Services, desk: Desk, t: 
         flow=every_month(flow, local_date(now, programme.time_zone)),
         sales=await sales_since(connection, programme_id=programme_id, since=since),
         redeemed=await redeemed_since(connection, programme_id=programme_id, since=since),
-        alerts=await list_alerts(connection, programme_id=programme_id, since=now - timedelta(days=ALERT_DAYS)),
+        alerts=await list_alerts(connection, programme_id=programme_id, limit=_ALERTS),
+        open_alerts=await count_open(connection, programme_id=programme_id),
+        products={
+            each.gtin: each.names for each in await list_products(connection, programme_id=programme_id, limit=500)
+        },
         activity=tell(entries, t, channels=places.by_code),
         names={member_id: profile.display_name for member_id, profile in profiles.items()},
         places=places,

@@ -6,7 +6,9 @@ from typing import Final, Literal
 
 import msgspec
 
-Section = Literal["overview", "members", "ledger", "codes", "links", "rules", "tiers", "catalogue"]
+Section = Literal[
+    "overview", "members", "ledger", "codes", "trace", "alerts", "scans", "links", "rules", "tiers", "catalogue"
+]
 """The names of all sections; their titles are the texts `console.nav.{name}`."""
 
 
@@ -26,7 +28,7 @@ GROUPS: Final = (
     Group("home", ("overview",)),
     Group("people", ("members",)),
     Group("offers", ("tiers", "rules", "catalogue")),
-    Group("items", ("codes", "links")),
+    Group("items", ("codes", "trace", "alerts", "scans", "links")),
     Group("books", ("ledger",)),
 )
 

@@ -62,6 +62,12 @@ class Formats:
         day = self._local(moment)
         return f"{day.year}年{day.month}月" if self._chinese else f"{_MONTHS[day.month - 1]} {day.year}"
 
+    def short_day(self, day: date) -> str:
+        """`22 Nov`, or `11/22`: the axis of a chart."""
+        if self._chinese:
+            return f"{day.month}/{day.day}"
+        return f"{day.day}\N{NO-BREAK SPACE}{_MONTHS[day.month - 1]}"
+
     def short_month(self, moment: datetime | date) -> str:
         """`Nov`, or `11月`: the axis of a chart."""
         day = self._local(moment)

@@ -6,14 +6,12 @@ import re
 
 import pytest
 
-from loyalty.items.tables import item_scan_table, item_table
 from loyalty.kit.clock import utc_now
 from loyalty.kit.db import transaction
-from loyalty.kit.ids import new_id
 from loyalty.members.identifiers import phone_identity
 from loyalty.members.joining import register
 from loyalty.web.member.join import CHANNEL_CODE
-from tests.web.console.conftest import GTIN, Life
+from tests.web.console.conftest import Life
 from tests.web.house import House
 from tests.web.member.conftest import Browser
 
@@ -59,31 +57,6 @@ async def test_recent_activity_is_told_in_words(house: House, manager: Browser) 
     await manager.get("/console")
 
     assert "Wen Tang Earned Order Online shop, no. W-9 +70" in manager.words
-
-
-async def test_alarms_of_scans_are_shown_in_words(house: House, manager: Browser, life: Life) -> None:
-    code = {"gtin": GTIN, "kid": life.on_sale.kid, "programme_id": house.programme.id}
-    async with transaction(house.engine) as connection:
-        await connection.execute(
-            item_table.insert().values(index=life.on_sale.lo, scan_count=9, suspected_at=utc_now(), **code)
-        )
-        await connection.execute(
-            item_scan_table.insert().values(
-                index=life.on_sale.lo + 1,
-                at=utc_now(),
-                id=new_id(),
-                device=b"x" * 32,
-                city="Chengdu",
-                verdict="first_scan",
-                diverted=True,
-                **code,
-            )
-        )
-
-    await manager.get("/console")
-
-    assert f"Suspected copy Longjing tea #{life.on_sale.lo} Scanned 9 times, in places too far apart" in manager.words
-    assert "Diversion Longjing tea 1 item seen outside its region, in Chengdu" in manager.words
 
 
 async def test_the_books_of_every_unit_sum_to_zero(manager: Browser, life: Life) -> None:

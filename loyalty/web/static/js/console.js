@@ -7,7 +7,7 @@ for (const link of document.querySelectorAll(".sections [aria-current]")) {
 }
 sendOnce(document);
 document.addEventListener("submit", (event) => {
-  if (/\.(csv|pdf)$/.test(event.target.action)) {
+  if (/\.(csv|pdf|zip)$/.test(event.target.action)) {
     setTimeout(() => {
       delete event.target.dataset.sent;
       event.target.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
