@@ -175,7 +175,8 @@ def place_map(spots: Sequence[Spot], *, title: str, description: str, way: bool)
     left, top = (_NARROW - width) / 2, 8.0
 
     def at(latitude: float, longitude: float) -> tuple[float, float]:
-        return left + (longitude - west) * stretch * scale, top + (north - latitude) * scale
+        inside = min(max(latitude, south), north)  # the poles are not drawn
+        return left + (longitude - west) * stretch * scale, top + (north - inside) * scale
 
     step = nice_step(max(1, math.ceil(max(east - west, north - south))))
     parts = []

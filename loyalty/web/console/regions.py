@@ -7,5 +7,5 @@ from loyalty.web.i18n import Translator, catalogue
 
 def region_name(t: Translator, code: str | None) -> str:
     """The name of an ISO 3166 code, of a country or of a part of one; empty where it is not known."""
-    name = catalogue(t.language).get(f"regions.{(code or '').lower().replace('-', '_')}")
-    return name if isinstance(name, str) else code or ""
+    name = (code or "").lower().replace("-", "_")
+    return t(f"regions.{name}") if f"regions.{name}" in catalogue(t.language) else code or ""

@@ -159,7 +159,7 @@ def draw_days(counts: Sequence[ScanCount], period: Period, t: Translator, format
     ]
     return column_chart(
         columns,
-        title=t("scans.by_week" if size > 1 else "scans.by_day"),
+        title=t("scans.by_week") if size > 1 else t("scans.by_day"),
         description=t("scans.description", n=sum(known.values())),
         number=formats.number,
     )

@@ -271,10 +271,14 @@ def _live_state(item: Item) -> NextState:
 
 def step_word(t: Translator, source: str, what: str) -> str:
     """What happened, in words. A partner's step that we have no word for is told as it came."""
-    family = {"scan": "verdict", "alert": "alert", "claim": "step", "packing": "packing"}.get(source, "step")
-    key = f"alerts.kind.{what}" if family == "alert" else f"trace.{family}.{what}"
-    text = catalogue(t.language).get(key)
-    return text if isinstance(text, str) else what.replace("_", " ")
+    words = catalogue(t.language)
+    if source == "scan":
+        return t(f"trace.verdict.{what}")
+    if source == "alert":
+        return t(f"alerts.kind.{what}")
+    if source == "packing":
+        return t(f"trace.packing.{what}")
+    return t(f"trace.step.{what}") if f"trace.step.{what}" in words else what.replace("_", " ")
 
 
 def draw_map(scans: Sequence[LoggedScan], t: Translator, formats: Formats) -> Any:

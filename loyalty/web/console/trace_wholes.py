@@ -114,7 +114,7 @@ async def _show_unit(
 def _say(t: Translator, error: DomainError | None) -> str | None:
     if error is None:
         return None
-    return t("trace.refused.reason" if error.field == "reason" else "trace.refused.state")
+    return t("trace.refused.reason") if error.field == "reason" else t("trace.refused.state")
 
 
 @post("/trace/unit", status_code=303)

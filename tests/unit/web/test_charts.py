@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from loyalty.web.charts import Flow, flow_chart, nice_step
+from loyalty.web.charts import Bar, Flow, Spot, bar_chart, flow_chart, nice_step, place_map
 from loyalty.web.i18n.formats import format_number
 
 
@@ -87,3 +87,38 @@ def test_names_are_escaped() -> None:
 
 def test_a_picture_needs_no_inline_style() -> None:
     assert "style=" not in _flow((1, 2))
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    bars = [Bar(label="scans", value=200), Bar(label="joins", value=50, part=25), Bar(label="none", value=0)]
+    svg = _svg(bar_chart(bars, title="Funnel", description="of a month", number=format_number))
+
+    whole = [float(each.attrib["width"]) for each in svg.iter("rect") if each.get("class") == "chart__in"]
+    part = [float(each.attrib["width"]) for each in svg.iter("rect") if each.get("class") == "chart__out"]
+
+    assert whole[0] == pytest.approx(4 * whole[1], abs=0.2)
+    assert part == [pytest.approx(whole[1] / 2, abs=0.2)]
+
+
+@pytest.mark.parametrize(
+    "places",
+    [[(31.2, 121.5)], [(31.2, 121.5), (30.6, 104.1)], [(-33.9, 151.2), (51.5, -0.1)], [(89.0, 10.0), (0.0, 10.0)]],
+)
+def test_places_lie_on_the_map_as_on_the_earth_and_inside_it(places: list[tuple[float, float]]) -> None:
+    spots = [Spot(label="city", tip="then", latitude=north, longitude=east) for north, east in places]
+    svg = _svg(place_map(spots, title="Where", description="scans", way=True))
+
+    width, height = (float(each) for each in svg.attrib["viewBox"].split()[2:])
+    dots = [(float(each.attrib["cx"]), float(each.attrib["cy"])) for each in svg.iter("circle")]
+    assert len(dots) == len(places)
+    assert all(0 < x < width and -1 < y < height for x, y in dots)
+    east_first = sorted(zip(places, dots, strict=True), key=lambda pair: pair[0][1])
+    assert [x for _, (x, _) in east_first] == sorted(x for x, _ in dots)
+
+
+def test_scans_of_one_place_are_one_dot_that_says_how_many() -> None:
+    spots = [Spot(label="Chengdu", tip=f"at {hour}", latitude=30.57, longitude=104.07) for hour in range(5)]
+    drawn = place_map(spots, title="Where", description="scans", way=False)
+    assert drawn.count("<circle") == 1
+    assert "Chengdu \N{MULTIPLICATION SIGN}5" in drawn
+    assert "polyline" not in drawn
