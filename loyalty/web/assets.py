@@ -31,6 +31,7 @@ BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
         *_SHARED_STYLE,
         "css/charts.css",
         "css/staff.css",
+        "css/camera.css",
         "css/till.css",
         "css/console.css",
         "css/trace.css",

@@ -29,12 +29,21 @@ from loyalty.settings import Settings
 from loyalty.web.app import create_app
 from tiers.ladders import Ladder, PointsMetric, RollingMonthsWindow, TierStep, publish_ladder
 
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 GTIN = "06901234567229"
 PRODUCT = LocalText(zh="山岚·明前龙井 50 克", en="Shanlan First Flush Longjing, 50 g")
 
 
-def _chromium() -> str | None:
+def chromium() -> str | None:
+    """Where Debian's chromium is, or whichever is installed."""
     return next(
         (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
     )
@@ -175,20 +184,13 @@ async def _seed_items(connection: AsyncConnection, programme: Programme, item_ke
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """Debian's chromium, or whichever is installed. Without one the tests are skipped, and say so."""
-    path = _chromium()
+    path = chromium()
     if path is None:
         pytest.skip("no chromium is installed, so no page can be looked at")
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(
             executable_path=path,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--no-first-run",
-            ],
+            args=CHROMIUM_ARGUMENTS,
         )
         yield started
         await started.close()

@@ -7,7 +7,18 @@ from typing import Final, Literal
 import msgspec
 
 Section = Literal[
-    "overview", "members", "ledger", "codes", "trace", "alerts", "scans", "links", "rules", "tiers", "catalogue"
+    "overview",
+    "members",
+    "ledger",
+    "codes",
+    "packing",
+    "trace",
+    "alerts",
+    "scans",
+    "links",
+    "rules",
+    "tiers",
+    "catalogue",
 ]
 """The names of all sections; their titles are the texts `console.nav.{name}`."""
 
@@ -28,7 +39,7 @@ GROUPS: Final = (
     Group("home", ("overview",)),
     Group("people", ("members",)),
     Group("offers", ("tiers", "rules", "catalogue")),
-    Group("items", ("codes", "trace", "alerts", "scans", "links")),
+    Group("items", ("codes", "packing", "trace", "alerts", "scans", "links")),
     Group("books", ("ledger",)),
 )
 

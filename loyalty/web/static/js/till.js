@@ -1,5 +1,6 @@
-// What the till gains with JavaScript: keys, a scanner that needs no click, prices while typing, a clock. Every step
+// What the till gains with JavaScript: keys, a scanner that needs no click, a camera, prices while typing, a clock. Every step
 // works without it.
+import { offerCamera } from "./camera.js";
 import { sendOnce } from "./forms.js";
 import { listenToKeys } from "./till-keys.js";
 import { listenToScanner } from "./till-scanner.js";
@@ -15,5 +16,6 @@ for (const button of document.querySelectorAll("[data-print]")) {
 sendOnce(document);
 listenToKeys(document);
 listenToScanner(document);
+offerCamera(document);
 followTyping(document.querySelector("[data-live]"), document.querySelector("#offers"));
 countDown(document.querySelector("[data-seconds]"));
