@@ -75,7 +75,6 @@ account_table: Final = Table(
     Column("inline_left", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     Column("inline_expires", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'")),
     Column("filed", Boolean, nullable=False, server_default=text("false")),
-    CheckConstraint("least(posted, pending, held, debt) >= 0", name="not_negative"),
     Index("account_next_due_idx", "next_due", postgresql_where=text("next_due IS NOT NULL")),
     schema=SCHEMA,
 )

@@ -67,7 +67,8 @@ BEGIN
     SELECT * INTO u FROM ledger.unit WHERE programme_id = p_programme AND code = p_unit;
     v_expires := ledger.expiry_of(u, p_from);
     v_day := (p_from AT TIME ZONE u.time_zone)::date;
-    IF v_day = (ledger.clock() AT TIME ZONE u.time_zone)::date THEN
+    IF u.expiry_kind <> 'after_activity' AND v_day = (ledger.clock() AT TIME ZONE u.time_zone)::date
+        AND NOT coalesce(p_from >= u.day_from AND p_from < u.day_until, false) THEN
         PERFORM FROM ledger.unit WHERE programme_id = p_programme AND code = p_unit AND unit = u
         FOR NO KEY UPDATE SKIP LOCKED;
         IF FOUND THEN
@@ -201,13 +202,20 @@ CREATE FUNCTION ledger.drop_unused(p_member uuid, p_unit text) RETURNS void LANG
 $$;
 
 -- Write the account back, once a posting. Its clock moves only with an entry: a rebuild has nothing else to read it from.
-CREATE FUNCTION ledger.save_account(a ledger.account) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION ledger.save_account(a ledger.account) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    -- Not a CHECK of the table: of those the expression is read from the catalogue and prepared by every posting, and
+    -- the plain ones cannot come below zero by what they ask of the account.
+    IF least(a.posted, a.pending, a.held, a.debt) < 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'check_violation', MESSAGE = 'a balance would fall below zero';
+    END IF;
     UPDATE ledger.account SET
         posted = a.posted, pending = a.pending, held = a.held, debt = a.debt, seq = a.seq,
         next_due = a.next_due, idle_expires_at = a.idle_expires_at, head = a.head,
         last_at = CASE WHEN seq < a.seq THEN a.last_at ELSE last_at END,
         inline_lots = a.inline_lots, inline_left = a.inline_left, inline_expires = a.inline_expires, filed = a.filed
-    WHERE member_id = a.member_id AND unit = a.unit
+    WHERE member_id = a.member_id AND unit = a.unit;
+END
 $$;
 
 CREATE FUNCTION ledger.answer(a ledger.account, p_seq bigint, p_hold uuid DEFAULT NULL) RETURNS ledger.result

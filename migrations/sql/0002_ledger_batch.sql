@@ -1,8 +1,12 @@
--- Many postings in one call, each with an answer of its own. Items of one account are posted in their order; accounts
--- are locked in the order of their ids, so batches cannot wait for each other in a circle.
+-- Many postings in one call, each with an answer of its own. Items of one account are posted in their order.
 --
--- Where all of an account's items are plain earns, they are posted together with those of all other such accounts, in
--- one statement. The rest is posted item by item. A refused item is undone alone and answers its reason.
+-- Three ways, each for what the one before leaves: plain earns of accounts with a single item go together in one
+-- statement that locks, reads and writes (`earn_at_once`); those of accounts with several items go together in a larger
+-- one (`earn_together`); the rest item by item. A refused item is undone alone and answers its reason.
+--
+-- Batches cannot wait for each other in a circle. The first statement takes accounts in the order of their ids; what it
+-- leaves is locked only where nobody has to be waited for. Where somebody has, or a key is there already, everything is
+-- undone and begun again with all accounts locked in their order first.
 
 CREATE TYPE ledger.batch_answer AS (
     place integer, answer ledger.result, refusal text, figures jsonb
@@ -25,29 +29,46 @@ CREATE FUNCTION ledger.post_batch(
 ) RETURNS SETOF ledger.batch_answer LANGUAGE plpgsql AS $$
 DECLARE
     v_answers ledger.batch_answer[];
-    v_single integer[];
+    v_rest integer[];
     v_answer ledger.batch_answer;
     v_refused boolean := false;
     i integer;
 BEGIN
-    PERFORM ledger.open_accounts(p_programme, p_kinds, p_members, p_units);
-    PERFORM FROM ledger.account AS a
-    JOIN (SELECT DISTINCT * FROM unnest(p_members, p_units) AS asked (member_id, unit)) AS asked USING (member_id, unit)
-    ORDER BY a.member_id, a.unit
-    FOR NO KEY UPDATE OF a;
-    -- Few items are not worth the large statement, and a key that comes twice must be met twice.
-    IF cardinality(p_members) > 8 AND cardinality(p_members) = (
+    -- Few items are not worth the large statements.
+    IF cardinality(p_members) > 3 THEN
+        BEGIN
+            v_answers := ledger.earn_at_once(
+                p_programme, p_kinds, p_members, p_units, p_amounts, p_keys, p_hashes, p_sources, p_rules, p_effective,
+                p_more);
+            IF cardinality(v_answers) = cardinality(p_members) THEN
+                RETURN QUERY SELECT * FROM unnest(v_answers);
+                RETURN;
+            END IF;
+            v_rest := ledger.places_left(cardinality(p_members), v_answers);
+            IF NOT ledger.lock_at_once(p_members, p_units, v_rest) THEN
+                RAISE EXCEPTION USING ERRCODE = 'LE002';
+            END IF;
+        EXCEPTION WHEN unique_violation OR SQLSTATE 'LE002' THEN
+            v_rest := NULL;
+        END;
+    END IF;
+    IF v_rest IS NULL THEN
+        v_answers := NULL;
+        v_rest := ledger.places_left(cardinality(p_members), NULL);
+        PERFORM ledger.open_accounts(p_programme, p_kinds, p_members, p_units);
+        PERFORM ledger.lock_in_order(p_members, p_units);
+    END IF;
+    -- A key that comes twice must be met twice.
+    IF cardinality(v_rest) > 8 AND cardinality(p_members) = (
         SELECT count(*) FROM (SELECT DISTINCT * FROM unnest(p_members, p_keys)) AS keys
     ) THEN
-        v_answers := ledger.earn_together(
+        v_answers := v_answers || ledger.earn_together(
             p_programme, p_kinds, p_members, p_units, p_amounts, p_keys, p_hashes, p_sources, p_rules, p_effective,
-            p_more);
+            p_more, v_rest);
+        v_rest := ledger.places_left(cardinality(p_members), v_answers);
     END IF;
     RETURN QUERY SELECT * FROM unnest(v_answers);
-    v_single := ARRAY(
-        SELECT place FROM generate_series(1, cardinality(p_members)) AS place
-        EXCEPT SELECT place FROM unnest(v_answers) ORDER BY place);
-    FOREACH i IN ARRAY v_single LOOP
+    FOREACH i IN ARRAY v_rest LOOP
         v_answer := (i, NULL, NULL, NULL);
         v_answer.answer := ledger.post_plainly(
             p_programme, p_kinds[i], p_members[i], p_units[i], p_amounts[i], p_keys[i], p_hashes[i], p_sources[i],
@@ -64,6 +85,99 @@ BEGIN
         PERFORM ledger.drop_unused(member_id, unit) FROM unnest(p_members, p_units) AS asked (member_id, unit);
     END IF;
 END
+$$;
+
+-- The places of a batch that have no answer yet.
+CREATE FUNCTION ledger.places_left(p_count integer, p_answers ledger.batch_answer[]) RETURNS integer[]
+LANGUAGE sql AS $$
+    SELECT ARRAY(
+        SELECT place FROM generate_series(1, p_count) AS place
+        EXCEPT SELECT place FROM unnest(p_answers) ORDER BY place)
+$$;
+
+CREATE FUNCTION ledger.lock_in_order(p_members uuid[], p_units text[]) RETURNS bigint LANGUAGE sql AS $$
+    SELECT count(*) FROM (
+        SELECT FROM ledger.account AS a
+        JOIN (SELECT DISTINCT * FROM unnest(p_members, p_units) AS asked (member_id, unit)) AS asked
+            USING (member_id, unit)
+        ORDER BY a.member_id, a.unit
+        FOR NO KEY UPDATE OF a
+    ) AS locked
+$$;
+
+-- Lock the accounts of some places without waiting for anybody. False where that is not possible, or one is missing.
+CREATE FUNCTION ledger.lock_at_once(p_members uuid[], p_units text[], p_places integer[]) RETURNS boolean
+LANGUAGE sql AS $$
+    WITH asked AS MATERIALIZED (
+        SELECT DISTINCT p_members[place] AS member_id, p_units[place] AS unit FROM unnest(p_places) AS place
+    ), locked AS MATERIALIZED (
+        SELECT FROM ledger.account AS a JOIN asked USING (member_id, unit) FOR NO KEY UPDATE OF a SKIP LOCKED
+    )
+    SELECT (SELECT count(*) FROM locked) = (SELECT count(*) FROM asked)
+$$;
+
+-- The plain earns of a batch whose accounts have no other item. An item is plain as in `ledger.earn`. What the account
+-- was is read where it is written: an UPDATE that waited is evaluated again on the account as it then is. A key that is
+-- there already fails the statement. Answers those that it posted.
+--
+-- The settings keep every plan that the planner may choose to accounts in the order of their ids, and to one plan: how
+-- large a batch is changes nothing about how it is best done, and planning anew would cost more than forty postings.
+CREATE FUNCTION ledger.earn_at_once(
+    p_programme uuid, p_kinds text[], p_members uuid[], p_units text[], p_amounts bigint[], p_keys text[],
+    p_hashes bytea[], p_sources text[], p_rules text[], p_effective timestamptz[], p_more jsonb[]
+) RETURNS ledger.batch_answer[] LANGUAGE sql
+SET plan_cache_mode = 'force_generic_plan' SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off
+AS $$
+    WITH today AS MATERIALIZED (
+        SELECT u, u.code, c.now, ledger.expiry_of(u, c.now) AS expires
+        FROM ledger.unit AS u CROSS JOIN (SELECT ledger.clock() AS now) AS c
+        WHERE u.programme_id = p_programme AND u.expiry_kind <> 'after_activity'
+    ), asked AS MATERIALIZED (
+        SELECT i.place::integer, i.member_id, i.unit, i.amount, i.key, i.hash, i.source, i.rule, t.now,
+            coalesce(i.effective_at, t.now) AS effective,
+            CASE WHEN i.effective_at IS NULL THEN t.expires ELSE ledger.expiry_of(t.u, i.effective_at) END AS expires
+        FROM unnest(p_kinds, p_members, p_units, p_amounts, p_keys, p_hashes, p_sources, p_rules, p_effective, p_more)
+            WITH ORDINALITY AS i (kind, member_id, unit, amount, key, hash, source, rule, effective_at, more, place)
+        JOIN today AS t ON t.code = i.unit
+        WHERE i.kind = 'earn' AND i.more IS NULL AND i.amount BETWEEN 1 AND 1000000000000
+            AND (i.effective_at IS NULL OR i.effective_at <= t.now)
+            AND i.member_id NOT IN (SELECT m FROM unnest(p_members) AS m GROUP BY m HAVING count(*) > 1)
+        ORDER BY i.member_id, i.unit
+    ), posted AS (
+        UPDATE ledger.account AS a
+        SET posted = a.posted + i.amount, seq = a.seq + 1, last_at = i.now, next_due = least(a.next_due, i.expires),
+            head = sha256(a.head || record_send(ROW(
+                i.member_id, i.unit, a.seq + 1, p_programme, a.seq + 1, 'earn'::text, i.amount, 'issued'::text,
+                'member'::text, a.posted + i.amount, a.pending, a.held, 0::bigint, i.key, i.hash, NULL::uuid,
+                NULL::bigint, NULL::uuid, NULL::uuid, true, i.expires, NULL::timestamptz, 0, NULL::uuid, NULL::bigint,
+                NULL::timestamptz, a.idle_expires_at, i.source, NULL::text, NULL::text, NULL::text, i.rule,
+                i.effective, i.now, NULL::bigint[], NULL::bigint[]))),
+            inline_lots = CASE WHEN ledger.fits(a, i.expires) THEN a.inline_lots || (a.seq + 1) ELSE a.inline_lots END,
+            inline_left = CASE WHEN ledger.fits(a, i.expires) THEN a.inline_left || i.amount ELSE a.inline_left END,
+            inline_expires = CASE WHEN ledger.fits(a, i.expires) THEN a.inline_expires || i.expires
+                ELSE a.inline_expires END,
+            filed = a.filed OR NOT ledger.fits(a, i.expires)
+        FROM asked AS i
+        WHERE a.member_id = i.member_id AND a.unit = i.unit AND a.programme_id = p_programme
+            AND a.debt = 0 AND a.last_at <= i.now AND coalesce(least(a.next_due, i.expires) > i.now, true)
+        RETURNING i.*, a.seq, a.posted, a.pending, a.held, a.idle_expires_at, a.head,
+            a.seq = ANY (a.inline_lots) AS fits
+    ), entries AS (
+        INSERT INTO ledger.entry (
+            member_id, unit, seq, programme_id, posting, kind, amount, debit, credit, posted, pending, held, debt,
+            idem_key, request_hash, opens_lot, lot_expires_at, lot_priority, idle_expires_at, source, rule_version,
+            effective_at, recorded_at, hash)
+        SELECT member_id, unit, seq, p_programme, seq, 'earn', amount, 'issued', 'member', posted, pending, held, 0,
+            key, hash, true, expires, 0, idle_expires_at, source, rule, effective, now, head
+        FROM posted
+    ), filed AS (
+        INSERT INTO ledger.filed_lot (member_id, unit, seq, granted, remaining, expires_at, priority, open, pending)
+        SELECT member_id, unit, seq, amount, amount, expires, 0, true, false FROM posted WHERE NOT fits
+    )
+    SELECT array_agg((
+        place, (member_id, unit, seq, seq, posted, pending, held, 0, now, NULL, false)::ledger.result, NULL, NULL
+    )::ledger.batch_answer)
+    FROM posted
 $$;
 
 -- Members who are new get their accounts, all together and in order: opened one by one, in the order of the items, two
@@ -139,11 +253,11 @@ EXCEPTION WHEN SQLSTATE 'LE001' THEN
 END
 $$;
 
--- The plain earns of a batch, whose accounts the caller has locked. Answers those that it posted.
+-- The plain earns among some places of a batch, whose accounts the caller has locked. Answers those that it posted.
 CREATE FUNCTION ledger.earn_together(
     p_programme uuid, p_kinds text[], p_members uuid[], p_units text[], p_amounts bigint[], p_keys text[],
-    p_hashes bytea[], p_sources text[], p_rules text[], p_effective timestamptz[], p_more jsonb[]
-) RETURNS ledger.batch_answer[] LANGUAGE sql AS $$
+    p_hashes bytea[], p_sources text[], p_rules text[], p_effective timestamptz[], p_more jsonb[], p_places integer[]
+) RETURNS ledger.batch_answer[] LANGUAGE sql SET plan_cache_mode = 'force_generic_plan' AS $$
     WITH asked AS (
         -- An item is plain as in `ledger.earn`, and its key is new on this member. Only what is needed is carried on.
         SELECT i.place, i.member_id, i.unit, i.amount, i.key, i.hash, i.source, i.rule, c.now, c.effective, x.expires,
@@ -165,6 +279,7 @@ CREATE FUNCTION ledger.earn_together(
                 coalesce(i.effective_at, greatest(ledger.clock(), a.last_at)) AS effective
         ) AS c
         CROSS JOIN LATERAL (SELECT ledger.expiry_of(u, c.effective) AS expires OFFSET 0) AS x
+        WHERE i.place IN (SELECT unnest(p_places))
     ), ranked AS (
         SELECT *, bool_and(plain) OVER account AS plain_account, count(*) OVER account AS of_account,
             last_seq + row_number() OVER line AS seq, (last_posted + sum(amount) OVER line)::bigint AS posted,

@@ -43,7 +43,7 @@ BEGIN
     e.lot_priority := p_priority;
     e.lot_available_at := p_available;
     e.lot_expires_at := CASE p_expiry
-        WHEN 'policy' THEN ledger.expiry_of(u, e.effective_at)
+        WHEN 'policy' THEN ledger.expiry_on(u.programme_id, u.code, e.effective_at)
         WHEN 'at' THEN p_expires
     END;
     v_first := a.seq + 1;

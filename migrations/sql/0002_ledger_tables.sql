@@ -44,8 +44,7 @@ CREATE TABLE ledger.account (
     inline_left bigint[] NOT NULL DEFAULT '{}',
     inline_expires timestamptz[] NOT NULL DEFAULT '{}',
     filed boolean NOT NULL DEFAULT false,
-    CONSTRAINT account_pkey PRIMARY KEY (member_id, unit),
-    CONSTRAINT account_not_negative_check CHECK (least(posted, pending, held, debt) >= 0)
+    CONSTRAINT account_pkey PRIMARY KEY (member_id, unit)
 ) WITH (fillfactor = 50);
 CREATE INDEX account_next_due_idx ON ledger.account (next_due) WHERE next_due IS NOT NULL;
 -- No index by programme: posting looks accounts up by member, a plan made while the table is new could take such an

@@ -24,7 +24,7 @@ $$;
 CREATE FUNCTION count_tier_activity(
     p_programme uuid, p_ladder text, p_stamp text, p_members uuid[], p_starts json, p_metrics text[], p_fold date,
     p_first_day date, p_amounts json
-) RETURNS json LANGUAGE plpgsql AS $$
+) RETURNS json LANGUAGE plpgsql SET plan_cache_mode = 'force_generic_plan' AS $$
 DECLARE
     v_states json;
     v_bounds json;

@@ -32,7 +32,7 @@ DECLARE
     v_source text := pg_get_functiondef('ledger.earn'::regproc);
 BEGIN
     v_source := replace(v_source, 'FUNCTION ledger.earn(', 'FUNCTION bench_earn_unchained(');
-    v_source := regexp_replace(v_source, 'sha256\(v_head \|\| record_send\(ROW\(.*?\)\)\)\)', 'v_head)');
+    v_source := regexp_replace(v_source, 'sha256\(a.head \|\| record_send\(ROW\(.*?\)\)\)', 'a.head');
     IF v_source LIKE '%sha256%' THEN
         RAISE EXCEPTION 'the hash is still there: %', v_source;
     END IF;
