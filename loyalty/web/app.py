@@ -21,7 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.settings import Settings
 from loyalty.web import api, console, epcis, files, member, pos, resolver, staff
-from loyalty.web.middleware import AccessLog, RequestLimits, methods_by_path, set_security_headers
+from loyalty.web.api.side_door import SideDoor
+from loyalty.web.middleware import AccessLog, RequestLimits, SecurityHeaders, methods_by_path
 from loyalty.web.problems import EXCEPTION_HANDLERS
 from loyalty.web.rendering import Pages
 from loyalty.web.requests import MAX_BODY_BYTES, StrictRequest
@@ -71,7 +72,6 @@ def create_app(settings: Settings, engine: AsyncEngine | None = None) -> Litesta
         request_max_body_size=MAX_BODY_BYTES,
         exception_handlers=EXCEPTION_HANDLERS,
         middleware=[AccessLog(), RequestLimits()],
-        before_send=[set_security_headers],
         openapi_config=api.OPENAPI,
         plugins=[Pages(theme=settings.home / "theme.css")],
         csrf_config=CSRFConfig(
@@ -85,5 +85,6 @@ def create_app(settings: Settings, engine: AsyncEngine | None = None) -> Litesta
         debug=False,
     )
     app.state["methods"] = methods_by_path(app)
-    app.asgi_handler = FrontDoor(app.asgi_handler, public_url=settings.public_url)
+    front = FrontDoor(app.asgi_handler, public_url=settings.public_url)
+    app.asgi_handler = SideDoor(SecurityHeaders(front), https=https)
     return app

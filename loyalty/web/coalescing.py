@@ -46,6 +46,9 @@ BATCH_PATIENCE_MS: Final = 200
 """How long a batch waits for a member whom somebody else has locked, before its members go apart."""
 BULK_AT_ONCE: Final = 2
 """How many transactions of whole batches (`post_all`) are under way at once; single requests have their own lines."""
+LONGEST_SECONDS: Final = 30
+"""How long a request waits for its answer. It may be posted still; its key, repeated, says."""
+LOOK_SECONDS: Final = 1
 MOST_AT_ONCE: Final = 200
 """How many requests of a batch that failed stand in line at once, so that they do not take all of its room."""
 APART_AT_ONCE: Final = 2
@@ -105,6 +108,7 @@ class Coalescer:
         self._moving: set[int] = set()
         self._apart: dict[UUID, deque[_Waiting]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._limited: deque[tuple[float, asyncio.Future[Posting]]] = deque()
         self._waiting = 0
         self._closed = False
         self._in_bulk = asyncio.Semaphore(BULK_AT_ONCE)
@@ -112,7 +116,8 @@ class Coalescer:
         self._patient = asyncio.Semaphore(APART_AT_ONCE)
 
     async def post(self, programme_id: UUID, request: Request) -> Posting:
-        """Post and answer once it is committed. Raises what refuses it, and UnavailableError (see the module).
+        """Post and answer once it is committed. Raises what refuses it, UnavailableError (see the module) and
+        TimeoutError.
 
         If the caller is cancelled, what is under way is not.
         """
@@ -120,9 +125,12 @@ class Coalescer:
             raise UnavailableError(_STOPPED if self._closed else _FULL)
         answer: asyncio.Future[Posting] = asyncio.get_running_loop().create_future()
         self._waiting += 1
-        answer.add_done_callback(self._answered)
-        self._join(_Waiting(_Asked(programme_id, request), answer))
-        return await answer
+        self._limit(answer)
+        try:
+            self._join(_Waiting(_Asked(programme_id, request), answer))
+            return await answer
+        finally:
+            self._waiting -= 1
 
     async def post_all(self, programme_id: UUID, requests: Sequence[Request]) -> Sequence[Posting | Exception]:
         """Post many requests of one caller in a transaction of their own, and answer each when it is committed.
@@ -159,8 +167,22 @@ class Coalescer:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _answered(self, _answer: asyncio.Future[Posting]) -> None:
-        self._waiting -= 1
+    def _limit(self, answer: asyncio.Future[Posting]) -> None:
+        """Give the answer up after LONGEST_SECONDS. One timer for all: one each costs more than standing in line."""
+        loop = answer.get_loop()
+        if not self._limited:
+            loop.call_later(LOOK_SECONDS, self._give_up, loop)
+        self._limited.append((loop.time() + LONGEST_SECONDS, answer))
+
+    def _give_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Refuse those whose time is over."""
+        now = loop.time()
+        while self._limited and (self._limited[0][1].done() or self._limited[0][0] <= now):
+            _, answer = self._limited.popleft()
+            if not answer.done():
+                answer.set_exception(TimeoutError())
+        if self._limited:
+            loop.call_later(LOOK_SECONDS, self._give_up, loop)
 
     def _join(self, waiting: _Waiting) -> None:
         member_id = waiting.member_id

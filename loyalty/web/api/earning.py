@@ -14,6 +14,7 @@ from loyalty.web.api.operations import IdempotencyKey, Require, keyed_problems
 from loyalty.web.api.people import MemberId
 from loyalty.web.api.plain import PlainPosting
 from loyalty.web.api.postings import post_one
+from loyalty.web.api.side_door import EARN
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
 
@@ -23,7 +24,7 @@ from loyalty.web.state import Services
     operation_id="earnPoints",
     summary="Give points",
     guards=[Require("points:write")],
-    middleware=[PlainPosting(shapes.EarnRequest, postings.earn)],
+    middleware=[EARN],
     responses=keyed_problems(404),
 )
 async def earn_points(

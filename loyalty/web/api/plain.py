@@ -9,14 +9,15 @@ with a reason; so there is one place that says what is wrong, and this one only 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any, Final, Generic
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Generic, NamedTuple
 
 import msgspec
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from ledger.posting import Posting
 from loyalty.campaigns.requests import Request as Posted
 from loyalty.kit.errors import DomainError
 from loyalty.web.api import points_schemas as shapes
@@ -26,12 +27,23 @@ from loyalty.web.idempotency import KEY_LENGTH, REPLAYED_HEADER
 from loyalty.web.requests import decode_body
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.security.api_keys import Scope as KeyScope
+from loyalty.web.state import Services
+
+REFUSAL: Final = "refusal"
+"""Where in a request's state stands what it was refused for at the side door (`side_door`), to be raised behind it."""
 
 _SCOPE: Final[KeyScope] = "points:write"
 _JSON: Final = (b"application/json", b"application/json; charset=utf-8")
 _KEY: Final = re.compile(rb'"([ !#-\[\]-~]{1,%d})"|([!#-~][!-~]{0,%d})' % (KEY_LENGTH, KEY_LENGTH - 1))
 _encode: Final = msgspec.json.Encoder().encode
 _REPLAYED: Final = (REPLAYED_HEADER.lower().encode(), b"true")
+
+
+class Plain(NamedTuple):
+    """A plain request: who asks, and for what posting."""
+
+    caller: Caller
+    operation: Posted
 
 
 class PlainPosting(ASGIMiddleware, Generic[Request]):
@@ -45,26 +57,30 @@ class PlainPosting(ASGIMiddleware, Generic[Request]):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Answer, or hand on. Raises what refuses the posting."""
+        refusal = scope["state"].pop(REFUSAL, None)
+        if refusal is not None:
+            raise refusal
         services = scope["litestar_app"].state["services"]
+        plain, again = await self.read(services, scope, receive, scope["path_params"])
+        if plain is None:
+            await next_app(scope, again, send)
+            return
+        made = await make(services, plain.caller, plain.operation)
+        await respond(send, made, ())
+
+    async def read(
+        self, services: Services, scope: Scope, receive: Receive, path: Mapping[str, Any]
+    ) -> tuple[Plain | None, Receive]:
+        """What is asked for, None where it is not plain; and what is received, from its beginning."""
         headers = _headers(scope["headers"])
         caller = services.callers.remembered(headers.authorization) if headers is not None else None
         if headers is None or caller is None or _SCOPE not in caller.key.scopes or scope["query_string"]:
-            await next_app(scope, receive, send)
-            return
+            return None, receive
         message = await receive()
-        operation = self._read(message, scope["path_params"], caller, headers.key)
-        if operation is None:
-            await next_app(scope, _again(message, receive), send)
-            return
-        made = await make(services, caller, operation)
-        body = _encode(shapes.posting_answer(made))
-        told = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        if made.replayed:
-            told.append(_REPLAYED)
-        await send({"type": "http.response.start", "status": STATUS, "headers": told})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        operation = self._read(message, path, caller, headers.key)
+        return Plain(caller, operation) if operation is not None else None, _again(message, receive)
 
-    def _read(self, message: Any, path: dict[str, Any], caller: Caller, key: str) -> Posted | None:
+    def _read(self, message: Any, path: Mapping[str, Any], caller: Caller, key: str) -> Posted | None:
         if message["type"] != "http.request" or message.get("more_body"):
             return None
         try:
@@ -74,6 +90,16 @@ class PlainPosting(ASGIMiddleware, Generic[Request]):
             return self._build(asked, target)
         except DomainError:
             return None
+
+
+async def respond(send: Send, made: Posting, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Send the answer to a posting, with further headers."""
+    body = _encode(shapes.posting_answer(made))
+    told = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers]
+    if made.replayed:
+        told.append(_REPLAYED)
+    await send({"type": "http.response.start", "status": STATUS, "headers": told})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 class _Headers:

@@ -33,6 +33,7 @@ from loyalty.web.api.people import MemberId, posting_member, reading_member, wri
 from loyalty.web.api.plain import PlainPosting
 from loyalty.web.api.postings import STATUS, post_one
 from loyalty.web.api.proofs import get_entry_proof
+from loyalty.web.api.side_door import SPEND
 from loyalty.web.idempotency import HEADER, answer, ledger_key
 from loyalty.web.requests import utc
 from loyalty.web.security.api_keys import Caller
@@ -139,7 +140,7 @@ async def get_balance_as_of(
     operation_id="spendPoints",
     summary="Spend points",
     guards=[Require("points:write")],
-    middleware=[PlainPosting(shapes.SpendRequest, postings.spend)],
+    middleware=[SPEND],
     responses=keyed_problems(404),
 )
 async def spend_points(
