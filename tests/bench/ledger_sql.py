@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-from pathlib import Path
-
 import msgspec
 import psycopg
-from sqlalchemy import make_url
 
-from loyalty.kit.embedded import binaries
+from tests.bench import pgbench
+from tests.bench.pgbench import CLIENTS, SQL
 from tests.bench.report import Measure
 
-SQL = Path(__file__).parent / "sql"
-CLIENTS = 16
 SECONDS = 3
 ROUNDS = 5
 ACROSS_MEMBERS = 20_000
 """How many members `prepare.sql` gives ten lots of one point each, to be spent once."""
 SCRIPTS = ("floor", "earn", "earn_unchained", "spend_first", "spend_across")
 BASELINES = {"floor": "UPDATE + INSERT", "earn_unchained": "the same earn without its hash"}
-
-
-def _pgbench(url: str, script: str, *, transactions: int | None = None) -> tuple[float, float]:
-    """Transactions a second, and their mean latency in milliseconds."""
-    parsed = make_url(url)
-    assert parsed.database is not None
-    length = ["-t", str(transactions)] if transactions else ["-T", str(SECONDS)]
-    command = [
-        str(binaries() / "pgbench"),
-        *(
-            "-h",
-            str(parsed.query.get("host") or parsed.host),
-            "-p",
-            str(parsed.query.get("port") or parsed.port or 5432),
-        ),
-        *("-U", parsed.username or "postgres", "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", *length),
-        *("-f", str(SQL / f"{script}.pgbench"), parsed.database),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = [re.search(pattern, done.stdout) for pattern in (r"tps = ([\d.]+)", r"latency average = ([\d.]+)")]
-    assert found[0] is not None
-    assert found[1] is not None
-    return float(found[0][1]), float(found[1][1])
 
 
 def _wal_bytes(connection: psycopg.Connection[tuple[int]]) -> int:
@@ -53,10 +24,11 @@ def _wal_bytes(connection: psycopg.Connection[tuple[int]]) -> int:
 
 
 class _Run(msgspec.Struct, frozen=True):
-    """One run of one script: transactions a second, their mean latency, and the WAL that each wrote."""
+    """One run of one script: transactions a second, how long they took, and the WAL that each wrote."""
 
     rate: float
-    milliseconds: float
+    p50_ms: float
+    p99_ms: float
     wal_bytes: float
 
 
@@ -77,9 +49,9 @@ def measure(url: str) -> list[Measure]:
 def _run(connection: psycopg.Connection[tuple[int]], url: str, script: str) -> _Run:
     before = _wal_bytes(connection)
     across = ACROSS_MEMBERS // CLIENTS // ROUNDS if script == "spend_across" else None
-    rate, milliseconds = _pgbench(url, script, transactions=across)
-    count = CLIENTS * across if across else rate * SECONDS
-    return _Run(rate, milliseconds, (_wal_bytes(connection) - before) / count)
+    run = pgbench.run(url, script, seconds=SECONDS, transactions=across)
+    written = _wal_bytes(connection) - before
+    return _Run(run.rate, run.percentile(0.5), run.percentile(0.99), written / len(run.latencies_ms))
 
 
 def _compare(rounds: list[dict[str, _Run]], script: str, baseline: str, *, name: str, goal: float) -> Measure:
@@ -91,7 +63,11 @@ def _compare(rounds: list[dict[str, _Run]], script: str, baseline: str, *, name:
         baseline=BASELINES[baseline],
         baseline_rate=runs[baseline].rate,
         goal=goal,
-        notes={"WAL bytes": f"{runs[script].wal_bytes:.0f}", "mean ms": f"{runs[script].milliseconds:.1f}"},
+        notes={
+            "p50 ms": f"{runs[script].p50_ms:.1f}",
+            "p99 ms": f"{runs[script].p99_ms:.1f}",
+            "WAL bytes": f"{runs[script].wal_bytes:,.0f}",
+        },
     )
 
 

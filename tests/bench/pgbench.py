@@ -51,12 +51,14 @@ def run(
     *scripts: str,
     seconds: int,
     clients: int = CLIENTS,
+    transactions: int | None = None,
     variables: Mapping[str, int] | None = None,
 ) -> Run:
-    """Run scripts for so long. Raises CalledProcessError where a transaction fails."""
+    """Run scripts for so long, or so many times by each client. Raises CalledProcessError where one fails."""
     with tempfile.TemporaryDirectory() as folder:
         *words, database = command(url, scripts, clients=clients, variables=variables)
-        length = ["-T", str(seconds), "-l", f"--log-prefix={folder}/log"]
+        length = ["-t", str(transactions)] if transactions else ["-T", str(seconds)]
+        length += ["-l", f"--log-prefix={folder}/log"]
         done = subprocess.run([*words, *length, database], capture_output=True, text=True, check=True)
         found = re.search(r"tps = ([\d.]+)", done.stdout)
         assert found is not None

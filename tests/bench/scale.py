@@ -22,6 +22,7 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger import books, reading
+from ledger.audit import verify_all
 from ledger.closing import close_books
 from ledger.sweep import Swept, sweep
 from loyalty.kit.db import create_engine, libpq_address, transaction
@@ -71,7 +72,10 @@ def measure(url: str, *, members: int = 50_000) -> list[Measure]:
         long, short = _long_history(large, size)
         loaded_at = time.time()
         with _database(url, SMALL, 0) as small:
-            return _measures(small, large, (long, short), loaded_at, size)
+            return [
+                *_measures(small, large, (long, short), loaded_at, size),
+                asyncio.run(_verifying(small)),
+            ]
 
 
 def _measures(small: str, large: str, members: tuple[UUID, UUID], loaded_at: float, size: Size) -> list[Measure]:
@@ -355,6 +359,29 @@ def _sweeping(url: str, size: Size) -> list[Measure]:
             },
         ),
     ]
+
+
+async def _verifying(url: str) -> Measure:
+    """Verify the small database, whatever was posted to it meanwhile, in one process and in two, in turns."""
+    say("verifying")
+    engine = create_engine(application_login(url), pool_size=2)
+    taken: dict[int, list[float]] = {1: [], 2: []}
+    entries = 0
+    for _ in range(3):
+        for jobs, times in taken.items():
+            started = time.perf_counter()
+            found = await verify_all(engine, jobs=jobs)
+            times.append(time.perf_counter() - started)
+            assert not found.findings, found.findings[0]
+            entries = found.entries
+    await engine.dispose()
+    one, two = (statistics.median(times) for times in taken.values())
+    return Measure(
+        name=f"verify {entries:,} entries in two processes",
+        rate=entries / two,
+        baseline="in one",
+        baseline_rate=entries / one,
+    )
 
 
 async def _sweep(url: str) -> tuple[Swept, int]:
