@@ -236,6 +236,8 @@ BEGIN
     e.peer_id := p_absorbed;
     d.posting := b.seq + 1;
     d.peer_id := p_survivor;
+    -- Before anything comes home: the entries have to say how long it may lie idle.
+    b.idle_expires_at := greatest(a.idle_expires_at, b.idle_expires_at);
     -- Lots first: what is still there goes home before a debt that is owed again could be taken from it.
     -- The entries of the survivor that the move made, each with the lot that its points had left. What left the one
     -- member and what arrived at the other are the same points in the same order, so the places in it tell them apart,
@@ -303,10 +305,11 @@ BEGIN
         END IF;
     END LOOP;
     IF a.seq >= v_first THEN
-        b.idle_expires_at := greatest(a.idle_expires_at, b.idle_expires_at);
         b.next_due := least(b.next_due, CASE WHEN b.posted > 0 THEN b.idle_expires_at END);
         a := ledger.repay(ledger.settle(a, v_first), v_first, a.last_at);
         b := ledger.repay(ledger.settle(b, d.posting), d.posting, b.last_at);
+    ELSE
+        b.idle_expires_at := (p.b).idle_expires_at;
     END IF;
     PERFORM ledger.save_account(a);
     PERFORM ledger.save_account(b);

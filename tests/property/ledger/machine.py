@@ -118,7 +118,9 @@ class Bookkeeping(RuleBasedStateMachine):
             self.compare()
             self.verify()
             self.ledger.really(audit.rebuild)
-            assert self._look() == self.state, "what was rebuilt is not what was there"
+            rebuilt = self._look()
+            different = {key: (rebuilt.get(key), was) for key, was in self.state.items() if rebuilt.get(key) != was}
+            assert not different, f"what was rebuilt is not what was there: {different}"
             self._compare_books()
 
     def _compare_books(self) -> None:
