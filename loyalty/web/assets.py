@@ -35,6 +35,7 @@ BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
         "css/till.css",
         "css/console.css",
         "css/trace.css",
+        "css/campaigns.css",
     ),
     "api.css": (*_SHARED_STYLE, "css/api.css"),
 }

@@ -6,6 +6,7 @@ that a refused order leaves nothing behind and needs no savepoint.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
@@ -16,6 +17,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.campaigns.awards import Award, award_many
+from loyalty.campaigns.bonus.campaign import published_between
+from loyalty.campaigns.bonus.computing import Purchase
+from loyalty.campaigns.bonus.facts import with_facts
+from loyalty.campaigns.bonus.giving import give, given_for_orders
 from loyalty.campaigns.earning import (
     Basket,
     BasketLine,
@@ -43,7 +48,7 @@ from loyalty.kit.clock import local_date
 from loyalty.kit.crypto import Keyring
 from loyalty.kit.errors import DomainError, IdempotencyMismatchError, InvalidInputError
 from loyalty.kit.ids import new_id
-from loyalty.kit.programme import Channel
+from loyalty.kit.programme import Channel, get_programme
 from tiers.counting import Activity
 from tiers.reading import tier_at
 
@@ -60,6 +65,11 @@ class _Arrival(msgspec.Struct, kw_only=True):
     member_id: UUID
     published: PublishedPolicy
     paid_minor: Sequence[int]
+
+    @property
+    def place(self) -> tuple[UUID, datetime, str]:
+        """Where it stands in the order of posting."""
+        return self.member_id, self.order.placed_at, self.order.external_id
 
 
 class _Earned(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,9 +180,7 @@ class _Batch:
                     paid_minor=spread_discount(order),
                 )
             )
-        return sorted(
-            arrivals, key=lambda arrival: (arrival.member_id, arrival.order.placed_at, arrival.order.external_id)
-        )
+        return sorted(arrivals, key=lambda arrival: arrival.place)
 
     async def _claim(self, arrivals: Sequence[_Arrival]) -> list[_Arrival]:
         """Claim the orders' numbers; answers those that another transaction claimed meanwhile."""
@@ -194,6 +202,7 @@ class _Batch:
             await insert_orders(self.connection, channel=self.channel, orders=[_new_order(item) for item in posted])
             await self._post(posted)
             earned += posted
+        bonus = await self._give_bonuses(earned)
         await add_trades(
             self.connection, programme_id=self.channel.programme_id, trades=[self._trade(item) for item in earned]
         )
@@ -207,7 +216,7 @@ class _Batch:
                 external_id=item.arrival.order.external_id,
                 order_id=item.arrival.order_id,
                 member_id=item.arrival.member_id,
-                earned={points.unit: points.points for points in item.points},
+                earned=dict(_sums(item.points) + bonus.get(item.arrival.order_id, Counter())),
                 refunds=tuple(refunds.get(item.arrival.order.external_id, ())),
             )
 
@@ -272,6 +281,49 @@ class _Batch:
                 )
                 for (arrival, points), posted in zip(given, postings, strict=True)
             ],
+        )
+
+    async def _give_bonuses(self, earned: Sequence[_Earned]) -> dict[UUID, Counter[str]]:
+        """Give what campaigns give beside the policy; answers it by order and unit."""
+        if not earned:
+            return {}
+        moments = [item.arrival.order.placed_at for item in earned]
+        programme_id = self.channel.programme_id
+        campaigns = await published_between(
+            self.connection, programme_id=programme_id, first=min(moments), last=max(moments)
+        )
+        if not campaigns:
+            return {}
+        purchases = [self._purchase(item) for item in sorted(earned, key=lambda item: item.arrival.place)]
+        purchases = await with_facts(
+            self.connection, self.keyring, programme_id=programme_id, campaigns=campaigns, purchases=purchases
+        )
+        programme = await get_programme(self.connection, programme_id)
+        given = await give(
+            self.connection,
+            programme_id=programme_id,
+            time_zone=programme.time_zone,
+            campaigns=campaigns,
+            purchases=purchases,
+        )
+        sums: dict[UUID, Counter[str]] = {}
+        for each in given:
+            sums.setdefault(each.order_id, Counter())[each.unit] += each.points
+        return sums
+
+    def _purchase(self, item: _Earned) -> Purchase:
+        order = item.arrival.order
+        basket = basket_of(self.channel, order.placed_at, order.lines, item.arrival.paid_minor)
+        return Purchase(
+            member_id=item.arrival.member_id,
+            order_id=item.arrival.order_id,
+            placed_at=order.placed_at,
+            channel=self.channel.code,
+            channel_kind=self.channel.kind,
+            currency=order.currency,
+            lines=basket.lines,
+            earned={points.unit: points.line_points for points in item.points},
+            campaigns=frozenset(),
         )
 
     def _trade(self, item: _Earned) -> Trade:
@@ -396,4 +448,15 @@ async def _earned_by(connection: AsyncConnection, references: Iterable[Reference
     earned: dict[UUID | None, dict[str, int]] = {}
     for row in rows:
         earned.setdefault(row.order_id, {})[row.unit] = row.points
+    for given in await given_for_orders(
+        connection,
+        member_ids=[reference.member_id for reference in known if reference.member_id],
+        order_ids=[reference.document_id for reference in known if reference.document_id],
+    ):
+        sums = earned.setdefault(given.order_id, {})
+        sums[given.unit] = sums.get(given.unit, 0) + given.points
     return earned
+
+
+def _sums(points: Sequence[EarnedPoints]) -> Counter[str]:
+    return Counter({each.unit: each.points for each in points})

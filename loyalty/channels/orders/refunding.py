@@ -6,6 +6,7 @@ transaction that brings the order.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -16,6 +17,8 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.campaigns.awards import TakeBack, take_back
+from loyalty.campaigns.bonus.giving import add_taken_back as note_bonus_taken_back
+from loyalty.campaigns.bonus.giving import given_for_orders
 from loyalty.campaigns.trade import Trade, add_trades
 from loyalty.channels.orders.books import BookedOrder, add_taken_back, load_order
 from loyalty.channels.orders.checking import check_refund, content_hash
@@ -382,31 +385,40 @@ async def _take_back(
     accounts: Sequence[UUID],
     refund_id: UUID,
 ) -> dict[str, int]:
-    """Take back what the order earned for what is refunded by now, less what was taken back before."""
+    """Take back what policy and campaigns gave for what is refunded by now, less what was taken back before."""
     # A shop that exports days without times may date a refund before its purchase.
     moment = max(_moment(document), order.placed_at)
     source = f"{_kind(document)}:{channel.code}/{document.external_id}"
-    taken_back: dict[str, int] = {}
+    taken_back: Counter[str] = Counter()
     take_backs: list[TakeBack] = []
+
+    def take(unit: str, points: int, sequence: int, part: str) -> None:
+        taken_back[unit] += points
+        take_backs.append(
+            TakeBack(
+                member_id=payer_id,
+                unit=unit,
+                amount=points,
+                key=f"refund:{refund_id}:{part}",
+                source=source,
+                effective_at=moment,
+                counts_at=order.placed_at,
+                sequence=sequence,
+                origin_member_id=order.member_id,
+                accounts=accounts,
+            )
+        )
+
     for earning in order.earnings:
         points = earned_to_take_back(earning.line_points, plan.after) - earning.taken_back
         if points:
-            taken_back[earning.unit] = points
-            take_backs.append(
-                TakeBack(
-                    member_id=payer_id,
-                    unit=earning.unit,
-                    amount=points,
-                    key=f"refund:{refund_id}:{earning.unit}",
-                    source=source,
-                    effective_at=moment,
-                    counts_at=order.placed_at,
-                    sequence=earning.sequence,
-                    origin_member_id=order.member_id,
-                    accounts=accounts,
-                )
-            )
+            take(earning.unit, points, earning.sequence, earning.unit)
             await add_taken_back(connection, order=order, unit=earning.unit, points=points)
+    for bonus in await given_for_orders(connection, member_ids=[order.member_id], order_ids=[order.order_id]):
+        points = earned_to_take_back(bonus.line_points, plan.after) - bonus.taken_back
+        if points:
+            take(bonus.unit, points, bonus.sequence, f"campaign:{bonus.campaign_id}")
+            await note_bonus_taken_back(connection, bonus, points=points)
     spending = [
         Activity(
             member_id=payer_id,
@@ -423,7 +435,7 @@ async def _take_back(
         take_backs=take_backs,
         activities=spending if plan.amount_minor else [],
     )
-    return taken_back
+    return dict(taken_back)
 
 
 async def _insert(

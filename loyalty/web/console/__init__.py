@@ -7,6 +7,7 @@ from litestar import Router
 from loyalty.web.console import (
     alerts,
     books,
+    campaigns,
     codes,
     links,
     member,
@@ -50,6 +51,7 @@ router = Router(
         links.show_links,
         links.add_one,
         links.change_one,
+        *campaigns.HANDLERS,
         rules.show_rules,
         rules.show_tiers,
         rules.show_catalogue,

@@ -19,6 +19,7 @@ Section = Literal[
     "rules",
     "tiers",
     "catalogue",
+    "campaigns",
 ]
 """The names of all sections; their titles are the texts `console.nav.{name}`."""
 
@@ -38,7 +39,7 @@ class Group(msgspec.Struct, frozen=True):
 GROUPS: Final = (
     Group("home", ("overview",)),
     Group("people", ("members",)),
-    Group("offers", ("tiers", "rules", "catalogue")),
+    Group("offers", ("tiers", "rules", "campaigns", "catalogue")),
     Group("items", ("codes", "packing", "trace", "alerts", "scans", "links")),
     Group("books", ("ledger",)),
 )

@@ -1,0 +1,137 @@
+"""What a campaign would have given: its definition held against purchases of the past. Pure; nothing is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from loyalty.campaigns.bonus.computing import Published, Purchase, bonuses
+from loyalty.campaigns.bonus.definition import CampaignTerms
+from loyalty.campaigns.holdout import place_bp
+from loyalty.kit.clock import local_date
+
+EXAMPLES: Final = 8
+
+
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """One purchase of a real member, and what it would have got; `uncapped` is what it would get without caps."""
+
+    member_id: UUID
+    order_id: UUID
+    placed_at: datetime
+    points: int
+    uncapped: int
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a campaign would have given over the purchases of some days, in their order, caps and budgets applied.
+
+    `uncapped` is what it would have given without them; `spent_on` is the day on which the budget would have been used
+    up. `members` got something, `held_out` would have and are the control group. Other campaigns are not looked at.
+    """
+
+    orders: int
+    orders_reached: int
+    members: int
+    held_out: int
+    points: int
+    uncapped: int
+    days: tuple[tuple[date, int], ...]
+    spent_on: date | None
+    examples: tuple[Example, ...]
+
+
+def preview(terms: CampaignTerms, *, campaign_id: UUID, purchases: Sequence[Purchase], time_zone: str) -> Preview:
+    """Hold a definition against purchases, which come in the order of time with their facts (`with_facts`)."""
+    caps = _Caps(terms)
+    members: set[UUID] = set()
+    held: set[UUID] = set()
+    days: Counter[date] = Counter()
+    examples: list[Example] = []
+    uncapped = reached = 0
+    spent_on: date | None = None
+    for purchase in purchases:
+        published = Published(
+            campaign_id=campaign_id, code="preview", version=0, terms=terms, starts_at=purchase.placed_at, ends_at=None
+        )
+        (offered, *_) = [bonus.points for bonus in bonuses([published], purchase, time_zone=time_zone)] or [0]
+        if not offered:
+            continue
+        if place_bp(campaign_id, purchase.member_id) < terms.holdout_bp:
+            held.add(purchase.member_id)
+            continue
+        day = local_date(purchase.placed_at, time_zone)
+        points = caps.take(purchase.member_id, day, offered)
+        uncapped += offered
+        days[day] += points
+        if points:
+            reached += 1
+            members.add(purchase.member_id)
+        if terms.budget_points is not None and caps.left == 0 and spent_on is None:
+            spent_on = day
+        examples.append(
+            Example(
+                member_id=purchase.member_id,
+                order_id=purchase.order_id,
+                placed_at=purchase.placed_at,
+                points=points,
+                uncapped=offered,
+            )
+        )
+    return Preview(
+        orders=len(purchases),
+        orders_reached=reached,
+        members=len(members),
+        held_out=len(held),
+        points=sum(days.values()),
+        uncapped=uncapped,
+        days=tuple(sorted(days.items())),
+        spent_on=spent_on,
+        examples=tuple(_telling(examples)),
+    )
+
+
+def _telling(examples: Sequence[Example]) -> list[Example]:
+    """The newest purchase of each of a few members, and before them one that a cap cut."""
+    cut = [example for example in examples if example.points < example.uncapped][:1]
+    newest = {example.member_id: example for example in examples}
+    others = sorted(newest.values(), key=lambda example: example.placed_at, reverse=True)
+    return (cut + [example for example in others if example not in cut])[:EXAMPLES]
+
+
+class _Caps:
+    """The caps of one campaign while purchases go by."""
+
+    def __init__(self, terms: CampaignTerms) -> None:
+        self.terms = terms
+        self.left = terms.budget_points
+        self.by_day: Counter[date] = Counter()
+        self.by_member: Counter[UUID] = Counter()
+        self.by_member_day: Counter[tuple[UUID, date]] = Counter()
+        self.times: Counter[UUID] = Counter()
+
+    def take(self, member_id: UUID, day: date, points: int) -> int:
+        """What the caps leave of so many points, counted as given."""
+        terms = self.terms
+        times = 1 if terms.first_purchase else terms.member_times
+        if times is not None and self.times[member_id] >= times:
+            return 0
+        limits = (
+            (terms.budget_points, 0 if self.left is None else (terms.budget_points or 0) - self.left),
+            (terms.day_points, self.by_day[day]),
+            (terms.member_points, self.by_member[member_id]),
+            (terms.member_day_points, self.by_member_day[member_id, day]),
+        )
+        points = min([points, *(cap - used for cap, used in limits if cap is not None)])
+        if points > 0:
+            self.left = None if self.left is None else self.left - points
+            self.by_day[day] += points
+            self.by_member[member_id] += points
+            self.by_member_day[member_id, day] += points
+            self.times[member_id] += 1
+        return max(points, 0)
