@@ -1,4 +1,4 @@
-"""What the brand did with its own ranges of codes, told as EPCIS events.
+"""What the brand did with its own ranges of codes, and packed, told as EPCIS events.
 
 Nothing is stored for it: a range event is about an interval, and becomes an event when it is asked for. Asked about an
 item, the event names that item; otherwise it says of how many items of which product it is. Its eventID is the range
@@ -7,44 +7,39 @@ event's own, as a URN.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 from sqlalchemy import ColumnElement, Row, and_, false, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.items.codes import ItemCode
 from loyalty.items.digital_link import format_link
-from loyalty.items.epcis.contexts import Context
-from loyalty.items.epcis.epcs import CANONICAL_DOMAIN, parse_epc
 from loyalty.items.epcis.moments import write_moment
 from loyalty.items.epcis.own_items import SerialNumber, find_own_items
-from loyalty.items.epcis.parameters import Column, Mention, Query
-from loyalty.items.epcis.vocabulary import BIZ_STEP, DISPOSITION
+from loyalty.items.epcis.own_packings import OwnPackings
+from loyalty.items.epcis.own_telling import (
+    OBJECTS,
+    PREFIX,
+    URN,
+    OwnEvent,
+    Step,
+    fits,
+    gtins_among,
+    offset,
+    own_context,
+    serial_numbers,
+    shared_conditions,
+)
+from loyalty.items.epcis.parameters import Mention, Query
+from loyalty.items.epcis.vocabulary import DISPOSITION
 from loyalty.items.events import EventKind
 from loyalty.items.keys import MasterKeys
 from loyalty.items.lookup import find_serial
 from loyalty.items.tables import range_event_table
 from loyalty.kit.clock import utc_now
 from loyalty.kit.programme import Programme
-
-PREFIX: Final = "tallystar"
-"""The prefix of what our own events say beyond the standard."""
-_ID: Final = "urn:uuid:"
-
-
-class Step(msgspec.Struct, frozen=True):
-    """What a kind of range event is in the words of CBV."""
-
-    action: Literal["ADD", "OBSERVE", "DELETE"]
-    biz_step: str | None
-    disposition: str | None
-    lasting: Literal["set", "unset"] | None = None
-    """Whether items are `recalled` from then on, whatever else becomes of them, or are no more."""
-
 
 STEPS: Final[dict[EventKind, Step]] = {
     "minted": Step("OBSERVE", "reserving", "reserved"),
@@ -66,17 +61,6 @@ CBV has no step for a recall that is lifted: a persistent disposition ends."""
 _RECALLED: Final = "recalled"
 
 
-class OwnEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """A range event as EPCIS tells it."""
-
-    key: UUID
-    at: datetime
-    record_time: datetime
-    event_id: str
-    context: Context
-    plain: dict[str, Any]
-
-
 class OwnEvents:
     """The range events of one programme, for queries. `base_url` is what its codes start with."""
 
@@ -84,13 +68,33 @@ class OwnEvents:
         self._programme = programme
         self._keys = item_keys
         self._base_url = base_url
-        self._context = Context(declared={PREFIX: f"{base_url}/epcis/terms#"})
+        self._packings = OwnPackings(programme, base_url)
+        self._context = own_context(base_url)
 
     async def find(
         self, connection: AsyncConnection, query: Query, *, after: tuple[datetime, UUID] | None, limit: int
     ) -> list[OwnEvent]:
         """The first events that a query is about, in its order, those after a place in it."""
         asked = await self._asked(connection, query)
+        links = {code: await self._link(connection, code) for code in dict.fromkeys(asked.values())}
+        found = await self._ranges(connection, query, asked, links, after=after, limit=limit)
+        found += await self._packings.find(connection, query, asked, links, after=after, limit=limit)
+        by_event_time = query.order_by == "event_time"
+        found.sort(
+            key=lambda each: (each.at if by_event_time else each.record_time, each.key), reverse=not query.ascending
+        )
+        return found[:limit]
+
+    async def _ranges(
+        self,
+        connection: AsyncConnection,
+        query: Query,
+        asked: dict[SerialNumber, ItemCode],
+        links: dict[ItemCode, str],
+        *,
+        after: tuple[datetime, UUID] | None,
+        limit: int,
+    ) -> list[OwnEvent]:
         conditions = self._conditions(query, asked)
         if conditions is None:
             return []
@@ -100,47 +104,44 @@ class OwnEvents:
             conditions.append(tuple_(*order) > tuple_(*after) if query.ascending else tuple_(*order) < tuple_(*after))
         sorting = [column if query.ascending else column.desc() for column in order]
         rows = await connection.execute(select(range_event_table).where(*conditions).order_by(*sorting).limit(limit))
-        links = {code: await self._link(connection, code) for code in dict.fromkeys(asked.values())}
         return [self._event(row, links) for row in rows]
 
     async def count(self, connection: AsyncConnection, query: Query, *, limit: int) -> int:
         """How many events a query is about, counted up to a limit."""
-        conditions = self._conditions(query, await self._asked(connection, query))
+        asked = await self._asked(connection, query)
+        count = await self._packings.count(connection, query, asked, limit=limit)
+        conditions = self._conditions(query, asked)
         if conditions is None:
-            return 0
+            return count
         first = select(range_event_table.c.id).where(*conditions).limit(limit).subquery()
-        return await connection.scalar(select(func.count()).select_from(first)) or 0
+        return count + (await connection.scalar(select(func.count()).select_from(first)) or 0)
 
-    async def kinds(self, connection: AsyncConnection) -> list[EventKind]:
-        """The kinds of events that there are."""
+    async def steps(self, connection: AsyncConnection) -> list[tuple[str, Step]]:
+        """The types of events that there are, each with its step."""
         table = range_event_table.c
         query = select(table.kind).where(table.programme_id == self._programme.id, table.at <= utc_now()).distinct()
-        return [row.kind for row in await connection.execute(query)]
+        told = [("ObjectEvent", STEPS[row.kind]) for row in await connection.execute(query)]
+        return told + [("AggregationEvent", step) for step in await self._packings.steps(connection)]
 
     async def _asked(self, connection: AsyncConnection, query: Query) -> dict[SerialNumber, ItemCode]:
         """The brand's own codes among the objects that are asked for."""
-        named = [item for mention in query.mentions for item in _serial_numbers(mention)]
+        named = [item for mention in query.mentions for item in serial_numbers(mention)]
         return await find_own_items(connection, self._keys, named, programme_id=self._programme.id)
 
     def _conditions(self, query: Query, asked: dict[SerialNumber, ItemCode]) -> list[ColumnElement[bool]] | None:
         """What a range event has to be; None where the query cannot be about any."""
         table = range_event_table.c
-        nothing = {"read_point", "biz_location", "transformation_id", "error_reason"} & query.equal.keys()
-        if nothing or query.within or query.declared or "declared_at" in query.since | query.before:
+        conditions = shared_conditions({"event_time": table.at, "record_time": table.recorded_at}, table.id, query)
+        if conditions is None:
             return None
         if "ObjectEvent" not in query.equal.get("event_type", ("ObjectEvent",)):
             return None
-        kinds = [kind for kind, step in STEPS.items() if _fits(step, query)]
-        conditions: list[ColumnElement[bool]] = [
+        kinds = [kind for kind, step in STEPS.items() if fits(step, query)]
+        conditions += [
             table.programme_id == self._programme.id,
             table.at <= utc_now(),  # what is planned has not happened
             table.kind.in_(kinds),
         ]
-        if "event_id" in query.equal:
-            conditions.append(table.id.in_(_uuids(query.equal["event_id"])))
-        columns = {"event_time": table.at, "record_time": table.recorded_at}
-        conditions += [columns[name] >= moment for name, moment in query.since.items()]
-        conditions += [columns[name] < moment for name, moment in query.before.items()]
         conditions += [_mentioned(mention, asked) for mention in query.mentions]
         return conditions
 
@@ -154,7 +155,7 @@ class OwnEvents:
         plain: dict[str, Any] = {
             "type": "ObjectEvent",
             "eventTime": write_moment(row.at),
-            "eventTimeZoneOffset": _offset(row.at.astimezone(self._programme.zone)),
+            "eventTimeZoneOffset": offset(row.at.astimezone(self._programme.zone)),
             "action": step.action,
         }
         if step.biz_step is not None:
@@ -175,7 +176,7 @@ class OwnEvents:
             key=row.id,
             at=row.at,
             record_time=row.recorded_at,
-            event_id=f"{_ID}{row.id}",
+            event_id=f"{URN}{row.id}",
             context=self._context,
             plain=plain,
         )
@@ -186,58 +187,19 @@ class OwnEvents:
 
 def _mentioned(mention: Mention, asked: dict[SerialNumber, ItemCode]) -> ColumnElement[bool]:
     table = range_event_table.c
-    if mention.parameter in _OBJECTS:
+    if mention.parameter in OBJECTS:
         codes = [
             and_(table.gtin == code.gtin, table.kid == code.kid, table.lo <= code.index, table.hi >= code.index)
-            for item in _serial_numbers(mention)
+            for item in serial_numbers(mention)
             if (code := asked.get(item)) is not None
         ]
-        return or_(false(), *codes, table.gtin.in_(_gtins(mention.prefixes)))
+        return or_(false(), *codes, table.gtin.in_(gtins_among(mention.prefixes)))
     if mention.parameter in ("MATCH_epcClass", "MATCH_anyEPCClass"):
-        return table.gtin.in_(_gtins(mention.names))
+        return table.gtin.in_(gtins_among(mention.names))
     if mention.parameter.startswith(_LASTING) and DISPOSITION.address + _RECALLED in mention.names:
         change = mention.parameter.removeprefix(_LASTING)
         return table.kind.in_([kind for kind, step in STEPS.items() if step.lasting == change])
     return false()
 
 
-_OBJECTS: Final = ("MATCH_epc", "MATCH_anyEPC")
 _LASTING: Final = "EQ_persistentDisposition_"
-
-
-def _serial_numbers(mention: Mention) -> list[SerialNumber]:
-    """The serialised products among the objects that are asked for."""
-    if mention.parameter not in _OBJECTS:
-        return []
-    epcs = [parse_epc(CANONICAL_DOMAIN + name) for name in mention.names if name.startswith("01/")]
-    return [(epc.gtin, epc.serial) for epc in epcs if epc.gtin and epc.serial]
-
-
-def _fits(step: Step, query: Query) -> bool:
-    said: dict[Column, str | None] = {
-        "action": step.action,
-        "biz_step": step.biz_step and BIZ_STEP.address + step.biz_step,
-        "disposition": step.disposition and DISPOSITION.address + step.disposition,
-    }
-    return all(column not in query.equal or value in query.equal[column] for column, value in said.items())
-
-
-def _uuids(event_ids: Sequence[str]) -> list[UUID]:
-    found = []
-    for event_id in event_ids:
-        try:
-            found.append(UUID(event_id.removeprefix(_ID)))
-        except ValueError:
-            continue
-    return found
-
-
-def _gtins(names: Sequence[str]) -> list[str]:
-    """The products among names such as `01/06901234567892`, with or without a slash at the end."""
-    parts = [name.strip("/").split("/") for name in names]
-    return [part[1] for part in parts if len(part) == 2 and part[0] == "01"]  # noqa: PLR2004  (a key and its value)
-
-
-def _offset(local: datetime) -> str:
-    written = local.strftime("%z")
-    return f"{written[:3]}:{written[3:5]}"

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, Text, and_, cast, false, func, lit
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.items.epcis.contexts import Context
-from loyalty.items.epcis.own_events import STEPS, OwnEvents
+from loyalty.items.epcis.own_events import OwnEvents
 from loyalty.items.epcis.parameters import Mention, Query, QueryParameterError
 from loyalty.items.epcis.tables import epcis_event_table, epcis_mention_table, epcis_value_table
 from loyalty.items.epcis.vocabulary import BIZ_STEP, DISPOSITION
@@ -181,10 +181,9 @@ async def list_values(
     )
     rows = await connection.execute(query.order_by(value.value).limit(limit))
     known = {row.value: row.told for row in rows}
-    for each in await own.kinds(connection):
-        step = STEPS[each]
+    for event_type, step in await own.steps(connection):
         told = {
-            "eventType": "ObjectEvent",
+            "eventType": event_type,
             "bizStep": step.biz_step and BIZ_STEP.address + step.biz_step,
             "disposition": step.disposition and DISPOSITION.address + step.disposition,
         }.get(kind)

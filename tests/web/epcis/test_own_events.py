@@ -15,6 +15,9 @@ from loyalty.items.epcis.own_events import STEPS
 from loyalty.items.epcis.vocabulary import BIZ_STEP, DISPOSITION
 from loyalty.items.events import EventKind, record_event
 from loyalty.items.importing import import_serials
+from loyalty.items.packing.intervals import Interval
+from loyalty.items.packing.packing import Packing, pack, unpack
+from loyalty.items.packing.sscc import make_sscc
 from loyalty.items.products import LocalText, Product
 from loyalty.items.ranges import CodeRange, change_range_state, mint_range
 from loyalty.kit.db import transaction
@@ -196,6 +199,50 @@ async def test_own_and_captured_events_are_one_story_in_one_order(made: Made) ->
         told += page.json()["epcisBody"]["queryResults"]["resultsBody"]["eventList"]
         address = page.headers.get("link", "").split(">")[0].rpartition("/epcis")[2]
     assert [event["bizStep"] for event in told] == ["receiving", "shipping", "commissioning", "reserving"]
+
+
+async def test_what_was_packed_is_an_aggregation_found_by_its_unit_and_by_what_lies_in_it(made: Made) -> None:
+    first = int(made.product.gtin) % 10**8
+    case, other, pallet = (make_sscc("6901234", first + number) for number in range(3))
+    gtin = made.product.gtin
+    where: dict[str, Any] = {"programme_id": made.epcis.programme.id}
+    async with transaction(made.epcis.engine) as connection:
+        cases = [
+            Packing(sscc=case, items=[Interval(gtin, 1, 0, 23)]),
+            Packing(sscc=other, items=[Interval(gtin, 1, 24, 30)]),
+        ]
+        await pack(connection, packings=cases, at=NOON + timedelta(days=3), **where)
+        onto = [Packing(sscc=pallet, units=[case, other])]
+        await pack(connection, packings=onto, at=NOON + timedelta(days=4), **where)
+        out = [Interval(gtin, 1, 5, 6)]
+        await unpack(connection, sscc=case, items=out, at=NOON + timedelta(days=5), **where)
+
+    def unit(sscc: str) -> str:
+        return f"{made.public_url}/00/{sscc}"
+
+    assert await made.steps(4) == ["reserving", "commissioning", "shipping", "packing"]
+    assert await made.steps(5) == ["reserving", "commissioning", "shipping", "packing", "unpacking"]
+    emptied, filled = await made.epcis.events(MATCH_parentID=f"https://id.gs1.org/00/{case}")
+    assert (filled["type"], filled["action"], filled["bizStep"]) == ("AggregationEvent", "ADD", "packing")
+    assert (filled["parentID"], filled["eventTime"]) == (unit(case), "2025-03-05T04:00:00.000Z")
+    assert filled["childQuantityList"] == [{"epcClass": f"{made.public_url}/01/{gtin}", "quantity": 24}]
+    assert (emptied["action"], emptied["childQuantityList"][0]["quantity"]) == ("DELETE", 2)
+    urn = f"urn:epc:id:sscc:{case[1:8]}.{case[0]}{case[8:17]}"
+    told = await made.epcis.events(MATCH_anyEPC=urn, orderDirection="ASC")
+    assert [event["parentID"] for event in told] == [unit(case), unit(pallet), unit(case)]
+    (onto_pallet,) = await made.epcis.events(MATCH_epc=urn)
+    assert onto_pallet["childEPCs"] == [unit(case), unit(other)]
+    (about,) = await made.epcis.events(MATCH_epc=made.link(4), eventType="AggregationEvent")
+    assert about["childEPCs"] == [f"{made.public_url}/01/{gtin}/21/{made.serial(4)}"]
+    assert len(await made.epcis.events(MATCH_anyEPCClass=f"https://id.gs1.org/01/{gtin}", EQ_bizStep="packing")) == 2
+    assert [event["eventID"] for event in await made.epcis.events(EQ_eventID=about["eventID"])] == [about["eventID"]]
+    assert "AggregationEvent" in (await made.epcis.get("/eventTypes")).json()["member"]
+    answered = (await made.epcis.get("/events", perPage=100)).json()
+    context, _ = read_context(answered["@context"], "$")
+    events = answered["epcisBody"]["queryResults"]["resultsBody"]["eventList"]
+    assert [event["type"] for event in events].count("AggregationEvent") == 4
+    for event in events:
+        assert check_event(encoded(event), context).plain == event
 
 
 async def test_imported_serials_are_found_as_they_are_written(made: Made) -> None:
