@@ -15,10 +15,10 @@ from loyalty.campaigns.awards import award
 from loyalty.items import throttle
 from loyalty.items.codes import ItemCode
 from loyalty.items.keys import MasterKeys
-from loyalty.items.lookup import canonical_serial, find_item, settle_claimant, verify_pin
+from loyalty.items.loading import Wanted, load_many
+from loyalty.items.lookup import canonical_serial, check_listed, find_code, settle_claimant, verify_pin
 from loyalty.items.tables import claim_tally_table, item_claim_table, item_table
 from loyalty.items.verdicts import (
-    DEFAULT_SETTINGS,
     ClaimBlocker,
     ClaimRecord,
     Item,
@@ -94,9 +94,13 @@ class RefusedTry(msgspec.Struct, frozen=True, kw_only=True):
     It is an answer and not an error, because an error would roll the count back with everything else.
     """
 
-    reason: Literal["unknown", "wrong_pin"]
+    reason: Literal["unknown", "wrong_pin", "pin_used"]
+    """`pin_used`: the right PIN of an item that another member claimed. It lies under a strip, so a second person who
+    has it holds a copy, or a package that was opened before."""
     tries_left: int | None = None
     """PINs that may still be tried before the item is locked."""
+    claimed_at: datetime | None = None
+    """When the other member claimed the item whose PIN was used."""
 
 
 async def claim(
@@ -111,9 +115,10 @@ async def claim(
     pin: str | None = None,
     address: str | None = None,
     at: datetime | None = None,
-    settings: ItemSettings = DEFAULT_SETTINGS,
+    settings: ItemSettings | None = None,
 ) -> Claim | RefusedTry:
-    """Claim an item for a member and award its points; a second time, answer the first claim.
+    """Claim an item for a member and award its points; a second time, answer the first claim. The thresholds are the
+    brand's unless given.
 
     Commit also where the answer is a RefusedTry. Raises AlreadyClaimedError where another member was first,
     NotClaimableError where the item's state forbids it, NotFoundError where there is no such member, ClaimCapError
@@ -126,20 +131,34 @@ async def claim(
     member_id = member.id
     sighting = Sighting(device=throttle.device_hash(device), member_id=member_id, at=at or utc_now(), place=None)
     prefix = throttle.address_prefix(address)
-    await throttle.check_device(connection, device=sighting.device, at=sighting.at, settings=settings)
-    item = await find_item(connection, keys, programme_id=programme_id, gtin=gtin, serial=serial)
+    code = await find_code(connection, keys, gtin=gtin, serial=serial)
+    wanted = Wanted(
+        programme_id=programme_id,
+        code=code if isinstance(code, ItemCode) else None,
+        at=sighting.at,
+        device=sighting.device,
+        settings=settings,
+    )
+    (loaded,) = await load_many(connection, [wanted])
+    settings = loaded.settings
+    if loaded.wrong_tries >= settings.bad_codes_per_device:
+        raise throttle.too_many(settings)
+    item = check_listed(keys, loaded.item if isinstance(code, ItemCode) else code, serial)
     refusal: UnknownReason
     if isinstance(item, Item):
         item = await settle_claimant(connection, item, member_id)
-        if item.claim is not None:
+        if item.claim is not None and (item.claim.member_id == member_id or not (pin and _asks_pin(item))):
             return _first_claim(item.code, item.claim, member_id)
         blocker = claim_blocker(item, sighting, suspected=item.record.suspected_at is not None, settings=settings)
-        if blocker is not None:
+        if blocker is not None and item.claim is None:
             raise NotClaimableError(_REASONS[blocker], reason=blocker)
         tries_left = await _try_pin(connection, keys, item, pin, settings)
-        if tries_left is None:
+        if tries_left is not None:
+            refusal, answer = "wrong_pin", RefusedTry(reason="wrong_pin", tries_left=tries_left)
+        elif item.claim is not None:
+            refusal, answer = "pin_used", RefusedTry(reason="pin_used", claimed_at=item.claim.at)
+        else:
             return await _claim(connection, item, sighting, member_id, settings)
-        refusal, answer = "wrong_pin", RefusedTry(reason="wrong_pin", tries_left=tries_left)
     else:
         await throttle.check_address(connection, prefix=prefix, at=sighting.at, settings=settings)
         refusal, answer = item, RefusedTry(reason="unknown")
@@ -224,11 +243,15 @@ async def _tally(connection: AsyncConnection, subject: str, day: date, cap: int)
         raise ClaimCapError(f"at most {cap} items can be claimed in a day; try again tomorrow")
 
 
+def _asks_pin(item: Item) -> bool:
+    return item.range.policy.pin_required
+
+
 async def _try_pin(
     connection: AsyncConnection, keys: MasterKeys, item: Item, pin: str | None, settings: ItemSettings
 ) -> int | None:
     """Check an item's PIN where it needs one. None where all is well, else how many tries are left."""
-    if not item.range.policy.pin_required:
+    if not _asks_pin(item):
         return None
     if pin is None or not pin.strip():
         raise InvalidInputError("this item needs the code under the scratch-off", field="pin")

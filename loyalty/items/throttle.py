@@ -36,7 +36,6 @@ def _tries(column: Column[Any]) -> Select[int]:
     return select(func.count()).select_from(recent.subquery())
 
 
-_TRIES_OF_DEVICE: Final = _tries(_refused.device)
 _TRIES_OF_ADDRESS: Final = _tries(_refused.address_prefix)
 
 
@@ -67,15 +66,6 @@ def address_prefix(address: str | None) -> str | None:
     return str(ipaddress.ip_network((parsed, length), strict=False))
 
 
-async def check_device(connection: AsyncConnection, *, device: bytes, at: datetime, settings: ItemSettings) -> None:
-    """Raise TooManyAttemptsError where a device tried more wrong codes lately than the settings allow."""
-    limit = settings.bad_codes_per_device
-    since = at - timedelta(minutes=settings.bad_codes_minutes)
-    parameters = {"tried_from": device, "since": since, "until": at, "most": limit}
-    if (await connection.scalar(_TRIES_OF_DEVICE, parameters) or 0) >= limit:
-        raise _too_many(settings)
-
-
 async def check_address(
     connection: AsyncConnection, *, prefix: str | None, at: datetime, settings: ItemSettings
 ) -> None:
@@ -86,7 +76,7 @@ async def check_address(
     since = at - timedelta(minutes=settings.bad_codes_minutes)
     parameters = {"tried_from": prefix, "since": since, "until": at, "most": limit}
     if (await connection.scalar(_TRIES_OF_ADDRESS, parameters) or 0) >= limit:
-        raise _too_many(settings)
+        raise too_many(settings)
 
 
 async def record_refusal(
@@ -115,7 +105,8 @@ async def record_refusal(
     )
 
 
-def _too_many(settings: ItemSettings) -> TooManyAttemptsError:
+def too_many(settings: ItemSettings) -> TooManyAttemptsError:
+    """What a device or a network over its limit is told."""
     minutes = settings.bad_codes_minutes
     return TooManyAttemptsError(
         f"too many codes that are not ours were tried from here; try again in {minutes} minutes",

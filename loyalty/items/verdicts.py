@@ -56,18 +56,22 @@ UnknownReason = Literal[
     "not_handed_out",
     "honey",
     "wrong_pin",
+    "pin_used",
 ]
 """Why a try was refused: for the brand's eyes, since it would teach a forger. `not_handed_out`: its key has leaked, and
-no printer was ever given this code."""
+no printer was ever given this code. `pin_used`: a second person has the PIN of a claimed item."""
 
 _EARTH_RADIUS_KM: Final = 6371.0
-_Count = Annotated[int, msgspec.Meta(ge=1)]
+_Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+LONGEST_MINUTES: Final = 24 * 60
+LONGEST_HOURS: Final = 31 * 24
+"""Scans are looked at no further back than this: it is less than the part of their log that is never dropped."""
 
 
 class ItemSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The thresholds of scans and claims, which a brand may set."""
 
-    window_hours: _Count = 24
+    window_hours: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_HOURS)] = 24
     """How far back devices, cities and speeds are looked at."""
     amber_devices: _Count = 3
     copy_cities: _Count = 3
@@ -78,7 +82,7 @@ class ItemSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a place told by an IP address counts as evidence of a copy. It is often wrong by a province."""
     bad_codes_per_device: _Count = 10
     bad_codes_per_address: _Count = 100
-    bad_codes_minutes: _Count = 60
+    bad_codes_minutes: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_MINUTES)] = 60
     claims_per_member_day: _Count = 20
     claims_per_device_day: _Count = 20
     claim_expired: bool = False

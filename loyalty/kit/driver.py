@@ -8,7 +8,7 @@ psycopg writes arrays of them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, LiteralString, Self
 from uuid import UUID
@@ -25,7 +25,9 @@ _Driver = psycopg.AsyncConnection[tuple[Any, ...]]
 _PROBE: Final = text("SELECT 1")
 
 
-async def fetch(connection: AsyncConnection, statement: LiteralString, parameters: Sequence[Any] = ()) -> Rows:
+async def fetch(
+    connection: AsyncConnection, statement: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = ()
+) -> Rows:
     """The rows of a statement, within the connection's transaction. Raises DBAPIError."""
     async with _driver(connection) as driver:
         return await (await driver.execute(statement, parameters)).fetchall()

@@ -149,7 +149,7 @@ class Coalescer:
             async with self._in_bulk, Session(self._engine) as session:
                 return await self._commit(session, batch, patience_ms=BATCH_PATIENCE_MS)
         except Exception as error:  # noqa: BLE001  (whatever it is, everybody in the batch is owed an answer)
-            away = _why_away(error)
+            away = why_away(error)
             if away is not None:
                 return [UnavailableError(away) for _ in requests]
             self._report(batch, error)
@@ -222,7 +222,7 @@ class Coalescer:
 
     def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
         """Tell everybody in a batch that the database is away, or have its members go apart."""
-        away = _why_away(error)
+        away = why_away(error)
         if away is None:
             self._report(batch, error)
         for waiting in batch:
@@ -232,7 +232,7 @@ class Coalescer:
                 self._part(waiting)
 
     def _report(self, batch: Sequence[object], error: Exception) -> None:
-        if not isinstance(_cause(error), _CONTENTION):
+        if not is_contention(error):
             logger.warning("a batch of %d postings failed, each goes alone", len(batch), exc_info=error)
 
     def _part(self, waiting: _Waiting) -> None:
@@ -261,7 +261,7 @@ class Coalescer:
             async with self._trying:
                 await self._send_alone(waiting, patience_ms=BATCH_PATIENCE_MS)
         except Exception as error:  # noqa: BLE001  (as above)
-            if not isinstance(_cause(error), _CONTENTION):
+            if not is_contention(error):
                 _refuse(waiting, _told(error))
                 return
         else:
@@ -324,7 +324,7 @@ def _refuse(waiting: _Waiting, error: Exception) -> None:
 
 
 def _told(error: Exception) -> Exception:
-    away = _why_away(error)
+    away = why_away(error)
     return error if away is None else UnavailableError(away)
 
 
@@ -335,7 +335,12 @@ def _cause(error: BaseException | None) -> BaseException | None:
     return error
 
 
-def _why_away(error: Exception) -> str | None:
+def is_contention(error: Exception) -> bool:
+    """Whether somebody else stood in the way, who may be gone at the next try."""
+    return isinstance(_cause(error), _CONTENTION)
+
+
+def why_away(error: Exception) -> str | None:
     """Why nobody could be answered at the moment; None where the error is about what was asked, or contention."""
     if isinstance(error, _UnknownOutcomeError):
         return _UNKNOWN

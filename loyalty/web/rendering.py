@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Hashable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +32,7 @@ from loyalty.web.assets import Assets, serve_asset
 from loyalty.web.i18n import LANGUAGE_TAGS, LANGUAGES, Formats, Language, Translator, choose_language
 from loyalty.web.ornament import rosette
 from loyalty.web.problems import Problem
+from loyalty.web.shapes import Shapes, slot
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 LANGUAGE_COOKIE: Final = "lang"
@@ -64,6 +66,7 @@ class Pages(InitPlugin):
         """
         app_config.state["assets"] = Assets(theme=self._theme)
         app_config.state["problem_page"] = problem_page
+        app_config.state["shapes"] = Shapes()
         app_config.route_handlers.append(serve_asset)
         app_config.compression_config = CompressionConfig(
             backend="gzip",
@@ -80,6 +83,7 @@ def environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
+        auto_reload=False,  # else each page asks the disk whether its templates have changed
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -103,11 +107,12 @@ def phrases(text: str) -> Markup:
     if not _CJK.search(text):
         return escape(text)
     return Markup("").join(
-        Markup('<span class="phrase">{}</span>').format(_keep_days_whole(clause)) for clause in _CLAUSE.findall(text)
+        Markup('<span class="phrase">{}</span>').format(keep_days_whole(clause)) for clause in _CLAUSE.findall(text)
     )
 
 
-def _keep_days_whole(clause: str) -> Markup:
+def keep_days_whole(clause: str) -> Markup:
+    """Write a clause so that no line breaks inside a Chinese date."""
     parts = _CHINESE_DAY.split(clause)
     return Markup("").join(
         Markup('<span class="nowrap">{}</span>').format(part) if index % 2 else escape(part)
@@ -167,9 +172,45 @@ def page(
     A page is revalidated by its ETag, so that going back or reloading on a bad network costs a 304. One that shows a
     person's data (`private`) is never stored, so that the back button shows nothing after signing out.
     """
+    body = render(request, template, programme=programme, here=here, **context)
+    return _answer(request, body, programme=programme, status_code=status_code, private=private)
+
+
+def shaped_page(
+    request: Request[Any, Any, Any],
+    template: str,
+    *,
+    programme: Programme,
+    key: Hashable,
+    values: Mapping[str, str],
+    status_code: int = 200,
+    private: bool = False,
+    **context: Any,
+) -> Response[bytes]:
+    """As `page`, for one that many visitors see alike (see `shapes`).
+
+    `context` is what is the same for all who share the `key`, and has `slot(name)` where the rest stands; `values` are
+    that rest, as HTML. `csrf` and the links to other languages are seen to here.
+    """
+    language = language_of(request, default=programme.locale)
+    links = {f"link_{other}": str(escape(_language_link(request, None, other))) for other in LANGUAGES}
+
+    def draw() -> str:
+        slots: dict[str, Any] = {"csrf": slot("csrf"), "language_link": lambda other: slot(f"link_{other}")}
+        return render(request, template, programme=programme, **slots, **context)
+
+    shapes: Shapes = request.app.state["shapes"]
+    own = links | {"csrf": _csrf_field(request)}
+    body = shapes.fill((template, language, programme, key), draw, {**own, **values})
+    return _answer(request, body, programme=programme, status_code=status_code, private=private)
+
+
+def _answer(
+    request: Request[Any, Any, Any], text: str, *, programme: Programme | None, status_code: int, private: bool
+) -> Response[bytes]:
     if programme is not None:
         request.app.state[_SHOWN_PROGRAMME] = programme
-    body = render(request, template, programme=programme, here=here, **context).encode()
+    body = text.encode()
     headers = {"Vary": _VARY, "Cache-Control": "no-store" if private else "private, no-cache"}
     cookies = _language_cookies(request)
     if status_code == HTTP_200_OK and not private:
@@ -206,6 +247,8 @@ def _csrf_field(request: Request[Any, Any, Any]) -> Markup:
 def _language_link(request: Request[Any, Any, Any], here: str | None, language: Language) -> str:
     asked = request.scope.get("state", {}).get(ASKED_PATH, request.url.path)
     path, _, query = (here or asked).partition("?")
+    if not here and not request.scope["query_string"]:
+        return f"{asked}?lang={language}"
     own = parse_qsl(query) if here else list(request.query_params.multi_items())
     return f"{path}?{urlencode([*((name, value) for name, value in own if name != 'lang'), ('lang', language)])}"
 

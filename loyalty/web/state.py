@@ -14,9 +14,10 @@ connection while it still validates the body.
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from litestar.connection import ASGIConnection
@@ -33,11 +34,14 @@ from loyalty.kit.programme import Programme, get_programme, list_programmes
 from loyalty.runtime import open_engine, open_keyring
 from loyalty.settings import Settings
 from loyalty.web.coalescing import Coalescer
+from loyalty.web.scanning import ScanDesk
 from loyalty.web.security.api_keys import Callers
 from loyalty.web.security.code_senders import CodeSender, code_sender
 
 LOCK_TIMEOUT_SECONDS: Final = 5
 """How long a request waits for another one on the same member or idempotency key before it is answered 409."""
+PROGRAMME_SECONDS: Final = 2.0
+"""For how long `shown_programme` takes a programme as read: its name and time zone hardly ever change."""
 STATEMENT_TIMEOUT_SECONDS: Final = 15
 """How long one statement may run before it is given up and answered 503."""
 
@@ -54,6 +58,9 @@ class Services:
     code_sender: CodeSender
     callers: Callers
     coalescer: Coalescer
+    scan_desk: ScanDesk
+    shown: dict[str, tuple[float, Programme]] = field(default_factory=dict)
+    """The programme whose pages are shown, and when it is to be read again; see `shown_programme`."""
 
     def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """One transaction: committed when the block ends, rolled back when it raises."""
@@ -71,6 +78,20 @@ class Services:
             message = "TALLYSTAR_PROGRAMME does not say which programme to show, and there is not exactly one"
             raise NotFoundError(message, field="programme")
         return programmes[0]
+
+    async def shown_programme(self) -> Programme:
+        """As `programme`, without a connection, and up to PROGRAMME_SECONDS old. Raises NotFoundError."""
+        name = self.settings.programme or ""
+        due_at, known = self.shown.get(name, (0.0, None))
+        now = time.monotonic()
+        if known is not None and now < due_at:
+            return known
+        if known is not None:
+            self.shown[name] = (now + PROGRAMME_SECONDS, known)  # who comes meanwhile need not read it, too
+        async with self.transaction() as connection:
+            known = await self.programme(connection)
+        self.shown[name] = (now + PROGRAMME_SECONDS, known)
+        return known
 
 
 def services_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Services:
@@ -109,13 +130,17 @@ async def open_services(settings: Settings, engine: AsyncEngine | None = None) -
             engine.sync_engine.hide_parameters = True  # an unexpected error's text goes to the log
         coalescer = Coalescer(engine)
         stack.push_async_callback(coalescer.drain)
+        item_keys = MasterKeys.load_or_create(settings.keys / ITEM_KEYS_FILE)
+        scan_desk = ScanDesk(engine, item_keys)
+        stack.push_async_callback(scan_desk.drain)
         yield Services(
             settings=settings,
             engine=engine,
             keyring=open_keyring(settings),
-            item_keys=MasterKeys.load_or_create(settings.keys / ITEM_KEYS_FILE),
+            item_keys=item_keys,
             session_secret=settings.session_secret(),
             code_sender=code_sender(settings),
             callers=Callers(engine),
             coalescer=coalescer,
+            scan_desk=scan_desk,
         )

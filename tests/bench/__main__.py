@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loyalty.kit.embedded import EmbeddedPostgres
 from loyalty.kit.migrate import migrate
-from tests.bench import basket, epcis, http, importing, items, ledger_batch, ledger_sql, scale
+from tests.bench import basket, epcis, http, importing, items, ledger_batch, ledger_sql, scale, scans
 from tests.bench.report import Measure, Section, section, table, write
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +21,7 @@ SECTIONS: dict[str, Callable[[str], list[Measure]]] = {
     "http": http.measure,
     "importing": importing.measure,
     "items": items.measure,
+    "scans": scans.measure,
     "epcis": epcis.measure,
     "basket": basket.measure,
     "scale": scale.measure,

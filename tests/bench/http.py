@@ -7,19 +7,12 @@ time which the database does not get.
 from __future__ import annotations
 
 import asyncio
-import os
-import resource
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import cast
 from uuid import UUID
 
 import msgspec
@@ -37,35 +30,14 @@ from loyalty.members.identity import Record, channel_identity, register_many
 from loyalty.runtime import KEYRING_FILE
 from loyalty.web.security.api_keys import SCOPES, create_api_key
 from tests.bench.report import Measure
+from tests.bench.serving import CONNECTIONS, SECONDS, load, server
 from tiers.ladders import Ladder, PointsMetric, RollingMonthsWindow, TierStep, publish_ladder
 
-CONNECTIONS = 32
-SECONDS = 4.0
 ROUNDS = 3
 MEMBERS = 1_000
 BULK = 1_000
 BULKS = 10
 TIERS = (("leaf", 0), ("peak", 10**9))
-
-Request = Callable[[], bytes]
-
-
-class Load(msgspec.Struct, frozen=True):
-    """What a load came to: requests a second, each one's seconds in order, and what the client's side of one took."""
-
-    rate: float
-    latencies: list[float]
-    client_us: float
-
-    @property
-    def notes(self) -> dict[str, str]:
-        """The figures that stand beside the rate."""
-        number = len(self.latencies)
-        return {
-            "p50 ms": f"{self.latencies[number // 2] * 1000:.1f}",
-            "p99 ms": f"{self.latencies[number * 99 // 100] * 1000:.1f}",
-            "client µs a request": f"{self.client_us:.0f}",
-        }
 
 
 def measure(url: str) -> list[Measure]:
@@ -77,10 +49,10 @@ async def _measure(url: str) -> list[Measure]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         shop = await _prepare(url, home)
-        async with _server(url, home) as port:
-            alone = await _load(port, shop.earn, b"HTTP/1.1 201", connections=1)
+        async with server(url, home) as port:
+            alone = await load(port, shop.earn, b"HTTP/1.1 201", connections=1)
             rounds = [
-                (await _load(port, _ping, b"HTTP/1.1 200"), await _load(port, shop.earn, b"HTTP/1.1 201"))
+                (await load(port, _ping, b"HTTP/1.1 200"), await load(port, shop.earn, b"HTTP/1.1 201"))
                 for _ in range(ROUNDS)
             ]
             bulks = [(await _bulk_at_sql_level(url, shop), await _bulk(port, shop)) for _ in range(ROUNDS)]
@@ -256,91 +228,3 @@ async def _prepare(url: str, home: Path) -> Shop:
             raise registration
         members.append(public_id("mem", registration.member.id))
     return Shop(programme.id, key.token, members)
-
-
-@asynccontextmanager
-async def _server(url: str, home: Path) -> AsyncIterator[int]:
-    """The product as it is run, one worker, on a free port; ended when the block ends."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    environment = {**os.environ, "DATABASE_URL": url, "TALLYSTAR_HOME": str(home), "TALLYSTAR_PORT": str(port)}
-    command = [sys.executable, "-m", "loyalty.cli", "serve", "--no-jobs"]
-    process = await asyncio.create_subprocess_exec(
-        *command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        await _until_it_answers(port)
-        yield port
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-async def _until_it_answers(port: int) -> None:
-    for _ in range(300):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.1)
-        else:
-            writer.close()
-            return
-    message = "the server did not answer within 30 seconds"
-    raise RuntimeError(message)
-
-
-class _Client(asyncio.Protocol):
-    """One connection, one request after the other, with as little Python as can be."""
-
-    def __init__(self, request: Request, expected: bytes, end: float, latencies: list[float]) -> None:
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._request, self._expected, self._end, self._latencies = request, expected, end, latencies
-        self._received = b""
-        self._sent = 0.0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._ask()
-
-    def _ask(self) -> None:
-        self._sent = time.perf_counter()
-        if self._sent < self._end:
-            self._transport.write(self._request())
-        else:
-            self._transport.close()
-            self.done.set_result(None)
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, mark, body = self._received.partition(b"\r\n\r\n")
-        start = head.find(b"content-length: ") + 16
-        if not mark or len(body) < int(head[start : (head + b"\r").find(b"\r", start)]):
-            return
-        if not head.startswith(self._expected):
-            self.done.set_exception(RuntimeError(self._received.decode()))
-            return
-        self._latencies.append(time.perf_counter() - self._sent)
-        self._received = b""
-        self._ask()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(exc or RuntimeError("the server closed the connection"))
-
-
-async def _load(port: int, request: Request, expected: bytes, *, connections: int = CONNECTIONS) -> Load:
-    """Requests over all connections, one at a time on each, for SECONDS."""
-    loop = asyncio.get_running_loop()
-    latencies: list[float] = []
-    started, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    clients = []
-    for _ in range(connections):
-        _, client = await loop.create_connection(
-            lambda: _Client(request, expected, started + SECONDS, latencies), "127.0.0.1", port
-        )
-        clients.append(client.done)
-    await asyncio.gather(*clients)
-    taken, using = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
-    client_us = (using.ru_utime - used.ru_utime + using.ru_stime - used.ru_stime) / len(latencies) * 1e6
-    return Load(len(latencies) / taken, sorted(latencies), client_us)

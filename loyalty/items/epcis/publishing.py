@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final, get_args
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -44,14 +43,6 @@ class PublicStep(msgspec.Struct, frozen=True, kw_only=True):
 
     biz_step: str
     kind: EventKind
-
-
-class CapturedStep(msgspec.Struct, frozen=True, kw_only=True):
-    """A step of an item's way that a captured event tells of."""
-
-    kind: EventKind
-    at: datetime
-    places: LocalText | None
 
 
 async def publish_step(
@@ -101,38 +92,25 @@ async def name_place(connection: AsyncConnection, *, programme_id: UUID, place: 
     await connection.execute(saved.on_conflict_do_update(index_elements=["programme_id", "place"], set_=values))
 
 
-_CAPTURED: Final = text("""
-    SELECT p.kind, e.event_time, coalesce(b.names, r.names) AS names
-    FROM epcis_item i
-    JOIN epcis_event e ON e.key = i.event_key
-    JOIN epcis_public_step p ON p.programme_id = e.programme_id AND p.biz_step = e.biz_step
-    LEFT JOIN epcis_place b ON b.programme_id = e.programme_id AND b.place = e.biz_location
-    LEFT JOIN epcis_place r ON r.programme_id = e.programme_id AND r.place = e.read_point
-    WHERE i.gtin = :gtin AND i.kid = :kid AND i.index = :position AND e.event_time <= :now
+STEPS_OF_ASKED: Final = f"""
+    SELECT p.kind, e.event_time AS at, coalesce(b.names, r.names)::jsonb AS places
+    FROM epcis_item AS i
+    JOIN epcis_event AS e ON e.key = i.event_key
+    JOIN epcis_public_step AS p ON p.programme_id = e.programme_id AND p.biz_step = e.biz_step
+    LEFT JOIN epcis_place AS b ON b.programme_id = e.programme_id AND b.place = e.biz_location
+    LEFT JOIN epcis_place AS r ON r.programme_id = e.programme_id AND r.place = e.read_point
+    WHERE i.gtin = a.gtin AND i.kid = a.kid AND i.index = a.index AND e.event_time <= a.at
         AND NOT EXISTS (
-            SELECT FROM epcis_event d
+            SELECT FROM epcis_event AS d
             WHERE d.event_id = e.event_id AND d.programme_id = e.programme_id AND d.declared_at IS NOT NULL)
     ORDER BY e.event_time, e.key
-    LIMIT :most
-""")
+    LIMIT {_MOST_STEPS}
+"""  # noqa: S608  (a number of ours)
+"""The steps of an item that captured events tell of and the brand shows, oldest first, as a subquery: `kind`, `at`, and
+`places` in the brand's words. `a` is the item that it is about (`gtin`, `kid`, `index`) and the moment (`at`).
 
-
-async def captured_steps(
-    connection: AsyncConnection, *, gtin: str, kid: int, index: int, now: datetime
-) -> list[CapturedStep]:
-    """The steps of an item that captured events tell of and the brand shows, oldest first.
-
-    An event that an error declaration took back is none, nor is one that is yet to come.
-    """
-    values = {"gtin": gtin, "kid": kid, "position": index, "now": now, "most": _MOST_STEPS}
-    return [
-        CapturedStep(
-            kind=row.kind,
-            at=row.event_time,
-            places=None if row.names is None else msgspec.convert(row.names, LocalText),
-        )
-        for row in await connection.execute(_CAPTURED, values)
-    ]
+An event that an error declaration took back is none, nor is one that is yet to come.
+"""
 
 
 def _step(biz_step: str) -> str:

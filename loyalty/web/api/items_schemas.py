@@ -169,7 +169,7 @@ class ClaimAnswer(Struct, frozen=True, kw_only=True):
     claimed: bool
     points: int
     claimed_at: datetime | None
-    refusal: Literal["unknown", "wrong_pin"] | None
+    refusal: Literal["unknown", "wrong_pin", "pin_used"] | None
     tries_left: int | None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from loyalty.web.member import card, home, item, join
+from loyalty.web.member import card, home, item, join, share
 
 router = Router(
     path="/",
@@ -14,6 +14,7 @@ router = Router(
         item.show_item,
         item.claim_item,
         item.show_claimed,
+        share.show_share_picture,
         join.ask_phone,
         join.send_to_phone,
         join.ask_code,

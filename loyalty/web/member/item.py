@@ -6,8 +6,9 @@ the serial (21). Case does not matter in the serial, and only GTIN and serial ar
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from uuid import UUID
 
 from litestar import Request, Response, get, post
@@ -19,30 +20,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.reading import balance
 from loyalty.items.claims import AlreadyClaimedError, ClaimCapError, NotClaimableError, RefusedTry, claim
 from loyalty.items.lookup import find_item
-from loyalty.items.scans import scan
-from loyalty.items.timeline import TimelineStep, read_timeline
-from loyalty.items.verdicts import Item, Verdict
+from loyalty.items.scans import Scan, Scanned
+from loyalty.items.verdicts import Item
 from loyalty.kit.errors import InvalidInputError
 from loyalty.members.member import person_ids
 from loyalty.web.forms import network_address, read_form, see_other
 from loyalty.web.i18n import Formats
-from loyalty.web.member.verdict_view import view_verdict
-from loyalty.web.member.visitor import Visitor, read_visitor, remember_device
-from loyalty.web.rendering import language_of, page
+from loyalty.web.member.item_view import fill_item, item_address, view_item
+from loyalty.web.member.share import share_version
+from loyalty.web.member.visitor import Visitor, meet_visitor, read_visitor, remember_device
+from loyalty.web.rendering import language_of, page, shaped_page
+from loyalty.web.shapes import slot
 from loyalty.web.state import Services
 
 _QUALIFIERS: Final = ("", "/10/{lot:str}", "/22/{variant:str}", "/22/{variant:str}/10/{lot:str}")
 ITEM_PATHS: Final = [f"/01/{{gtin:str}}{qualifiers}/21/{{serial:str}}" for qualifiers in _QUALIFIERS]
 _CLAIM_PATH: Final = "/01/{gtin:str}/21/{serial:str}/claim"
 _CLAIMED_PATH: Final = "/01/{gtin:str}/21/{serial:str}/claimed"
+_PREVIEWERS: Final = re.compile(r"bot\b|bot/|crawl|spider|externalhit|preview|whatsapp|slurp|embed", re.IGNORECASE)
 _NOT_OURS_STATUS: Final = 404
 _BAD_CODE_STATUS: Final = 400
 _REFUSED_STATUS: Final = 409
-
-
-def item_address(gtin: str, serial: str) -> str:
-    """The path of an item's page."""
-    return f"/01/{quote(gtin, safe='')}/21/{quote(serial, safe='')}"
 
 
 @get(ITEM_PATHS, include_in_schema=False)
@@ -54,60 +52,62 @@ async def show_item(
     Only coming from outside is a scan: moving within our own pages (after joining, or to the other language) and a
     browser that fetches ahead look at the item without counting.
     """
-    async with services.transaction() as connection:
-        visitor = await read_visitor(request, services, connection)
-        savepoint = await connection.begin_nested()
-        verdict = await scan(
-            connection,
-            services.item_keys,
-            programme_id=visitor.programme.id,
-            gtin=gtin,
-            serial=serial,
-            device=visitor.device,
-            member_id=visitor.member.id if visitor.member else None,
-            address=network_address(request),
-        )
-        await (savepoint.commit() if _is_scan(request) else savepoint.rollback())
-        steps = await _steps(connection, verdict)
-    return _item_page(request, visitor, verdict, steps)
+    visitor = await meet_visitor(request, services)
+    asked = Scan(
+        programme_id=visitor.programme.id,
+        gtin=gtin,
+        serial=serial,
+        device=visitor.device,
+        member_id=visitor.member.id if visitor.member else None,
+        address=network_address(request),
+        counts=_is_scan(request),
+        for_page=True,
+    )
+    scanned = await services.scan_desk.scan(asked)
+    return _item_page(request, services, visitor, scanned)
 
 
 def _is_scan(request: Request[Any, Any, Any]) -> bool:
-    """Fetch Metadata tells where a navigation began; a browser too old to say is taken at its word, as a scan."""
-    if "prefetch" in request.headers.get("sec-purpose", ""):
+    """Fetch Metadata tells where a navigation began; a browser too old to say is taken at its word, as a scan.
+
+    A program that fetches a page to show a preview of it, because somebody sent its address to a friend, has scanned
+    nothing. Such programs say who they are.
+    """
+    if "prefetch" in request.headers.get("sec-purpose", "") or _PREVIEWERS.search(
+        request.headers.get("user-agent", "")
+    ):
         return False
     return request.headers.get("sec-fetch-site") != "same-origin"
 
 
-async def _steps(connection: AsyncConnection, verdict: Verdict) -> list[TimelineStep]:
-    if verdict.item is None:
-        return []
-    code = verdict.item.code
-    return await read_timeline(connection, gtin=code.gtin, kid=code.kid, index=code.index)
-
-
 def _item_page(
-    request: Request[Any, Any, Any], visitor: Visitor, verdict: Verdict, steps: list[TimelineStep]
+    request: Request[Any, Any, Any], services: Services, visitor: Visitor, scanned: Scanned
 ) -> Response[bytes]:
-    programme = visitor.programme
+    programme, verdict = visitor.programme, scanned.verdict
     formats = Formats(language_of(request, default=programme.locale), programme.zone)
     status_code = 200
     if verdict.kind == "unknown":
         status_code = _BAD_CODE_STATUS if verdict.reason == "bad_gtin" else _NOT_OURS_STATUS
-    response = page(
+    view = view_item(
+        scanned,
+        formats,
+        signed_in=visitor.member is not None,
+        pin_tries_left=_number(request.query_params.get("tries_left")),
+        pin_missing="pin_missing" in request.query_params,
+    )
+    response = shaped_page(
         request,
         "member/item.html",
         programme=programme,
+        key=view,
+        values=fill_item(verdict, formats),
         status_code=status_code,
         private=visitor.member is not None,
         signed_in=visitor.member is not None,
-        verdict=verdict,
-        view=view_verdict(verdict, formats),
-        steps=steps,
-        address=item_address(verdict.gtin, verdict.serial),
-        claimed=formats.day(verdict.claimed_at) if verdict.claimed_at else "",
-        pin_tries_left=_number(request.query_params.get("tries_left")),
-        pin_missing="pin_missing" in request.query_params,
+        view=view,
+        slot=slot,
+        public_url=services.settings.public_url,
+        share_version=view.product and share_version(view.product, view.pictures),
     )
     remember_device(response, visitor, https=request.app.state["https"])
     return response
@@ -150,7 +150,7 @@ async def claim_item(
             raise
         return see_other(f"{address}?pin_missing=1")
     if isinstance(answer, RefusedTry):
-        return see_other(address if answer.tries_left is None else f"{address}?tries_left={answer.tries_left}")
+        return _refused_try(request, visitor, answer, address=address)
     response = see_other(f"{address}/claimed")
     remember_device(response, visitor, https=request.app.state["https"])
     return response
@@ -173,6 +173,27 @@ def _refusal_page(
         seed=address,
         capped=isinstance(error, ClaimCapError),
         claimed=formats.day(claimed_at) if claimed_at else "",
+    )
+
+
+def _refused_try(
+    request: Request[Any, Any, Any], visitor: Visitor, answer: RefusedTry, *, address: str
+) -> Response[Any]:
+    """Back to the item's page, which says what was wrong; but a PIN that two people have is a matter of its own."""
+    if answer.reason != "pin_used":
+        return see_other(address if answer.tries_left is None else f"{address}?tries_left={answer.tries_left}")
+    programme = visitor.programme
+    formats = Formats(language_of(request, default=programme.locale), programme.zone)
+    return page(
+        request,
+        "member/pin_used.html",
+        programme=programme,
+        status_code=_REFUSED_STATUS,
+        private=True,
+        signed_in=True,
+        here=address,
+        seed=address,
+        claimed=formats.day(answer.claimed_at) if answer.claimed_at else "",
     )
 
 

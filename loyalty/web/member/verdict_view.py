@@ -15,8 +15,12 @@ import msgspec
 
 from loyalty.items.verdicts import Verdict, VerdictKind
 from loyalty.web.i18n import Formats
+from loyalty.web.shapes import slot
 
 Tone = Literal["good", "caution", "bad", "info"]
+Words = VerdictKind | Literal["seen_by_you_later", "retired"]
+"""Sets of texts: one for each verdict, and two for what a verdict says to some. A code that was taken out of use is not
+on sale, but will never be, and says so."""
 
 _TONES: Final[Mapping[VerdictKind, Tone]] = {
     "first_scan": "good",
@@ -43,28 +47,38 @@ _ICONS: Final[Mapping[VerdictKind, str]] = {
 
 
 class VerdictView(msgspec.Struct, frozen=True, kw_only=True):
-    """What the item page shows of a verdict: `words` names its texts, `values` fill their placeholders."""
+    """What the item page shows of a verdict: `words` names its texts, `values` fill their placeholders.
 
-    words: VerdictKind | Literal["seen_by_you_later"]
+    `n` is the phones where it is about those, else the scans before this one.
+    """
+
+    words: Words
     tone: Tone
     icon: str
-    values: dict[str, str | int]
+    n: int
+    expires: str
+
+    @property
+    def values(self) -> dict[str, str | int]:
+        """What its sentences are filled in with; the item's own times are slots (see `loyalty.web.shapes`)."""
+        return {"n": self.n, "expires": self.expires, "since": slot("since"), "first": slot("first")}
 
 
 def view_verdict(verdict: Verdict, format: Formats) -> VerdictView:  # noqa: A002  (its name in templates)
-    """Prepare a verdict for the page. `n` is other phones where it is about those, else the scans before this one."""
-    later = verdict.kind == "seen_by_you" and not _was_first(verdict)
+    """Prepare a verdict for the page."""
     expires_on = verdict.item.range.expires_on if verdict.item else None
+    words: Words = verdict.kind
+    if verdict.kind == "seen_by_you" and not _was_first(verdict):
+        words = "seen_by_you_later"
+    elif verdict.kind == "not_activated" and verdict.claim_blocker == "retired":
+        words = "retired"
+    looks: VerdictKind = "seen_before" if words == "seen_by_you_later" else verdict.kind
     return VerdictView(
-        words="seen_by_you_later" if later else verdict.kind,
-        tone=_TONES["seen_before" if later else verdict.kind],
-        icon=_ICONS["seen_before" if later else verdict.kind],
-        values={
-            "n": verdict.recent_devices if verdict.kind == "amber" else max(verdict.scan_count - 1, 0),
-            "since": format.moment(verdict.yours_since) if verdict.yours_since else "",
-            "first": format.moment(verdict.first_scanned_at) if verdict.first_scanned_at else "",
-            "expires": format.day(expires_on) if expires_on else "",
-        },
+        words=words,
+        tone=_TONES[looks],
+        icon="info" if words == "retired" else _ICONS[looks],
+        n=verdict.recent_devices if verdict.kind == "amber" else max(verdict.scan_count - 1, 0),
+        expires=format.day(expires_on) if expires_on and verdict.kind == "expired" else "",
     )
 
 

@@ -147,6 +147,25 @@ async def test_the_pin_is_asked_where_the_print_order_says_so(brand: Brand) -> N
     assert await points_of(brand, ann) == 50
 
 
+async def test_a_second_person_with_the_right_pin_holds_a_copy_and_with_a_wrong_one_learns_nothing(
+    brand: Brand,
+) -> None:
+    await brand.mint(state="sold", policy=RangePolicy(pin_required=True))
+    ann, ben = await brand.member(), await brand.member()
+    await brand.claim(ann, pin=brand.pin(0))
+    with pytest.raises(AlreadyClaimedError):
+        await brand.claim(ben)
+    assert await brand.claim(ben, pin=brand.pin(1)) == RefusedTry(reason="wrong_pin", tries_left=4)
+    assert await brand.claim(ben, pin=brand.pin(0)) == RefusedTry(reason="pin_used", claimed_at=NOON)
+    query = text("SELECT reason FROM refused_scan WHERE programme_id = :programme ORDER BY reason")
+    reasons = await brand.connection.execute(query, {"programme": brand.programme.id})
+    assert reasons.scalars().all() == ["pin_used", "wrong_pin"]
+    again = await brand.claim(ann, pin=brand.pin(0))
+    assert isinstance(again, Claim)
+    assert again.replayed
+    assert await points_of(brand, ben) == 0
+
+
 async def test_five_wrong_pins_lock_the_item_for_everybody(brand: Brand) -> None:
     await brand.mint(state="sold", policy=RangePolicy(pin_required=True))
     ann, ben = await brand.member(), await brand.member()

@@ -13,7 +13,9 @@ from loyalty.items.tables import item_scan_table
 from loyalty.items.verdicts import ClaimBlocker, Item, Verdict, VerdictKind
 from loyalty.kit.programme import Programme
 from loyalty.web.i18n import LANGUAGES, Formats, Language, Translator, catalogue
+from loyalty.web.member.item_view import fill_item
 from loyalty.web.member.verdict_view import view_verdict
+from loyalty.web.shapes import Shapes
 from tests.web.member.conftest import GTIN, Browser, Items
 
 
@@ -112,7 +114,7 @@ async def test_a_code_that_is_not_ours_is_said_kindly_and_never_with_200(
     [
         (None, "Not released for sale yet", "once it is on sale"),
         ("recalled", "Recalled: please do not use it", "A recalled item brings no points"),
-        ("retired", "Not released for sale yet", "taken out of use"),
+        ("retired", "Out of use", "taken out of use"),
     ],
 )
 async def test_what_cannot_be_claimed_says_why(
@@ -230,7 +232,9 @@ async def test_every_verdict_fills_in_its_sentence(items: Items, brand: Programm
             yours_since=moment,
         )
         view = view_verdict(verdict, Formats("en", brand.zone))
+        format_ = Formats("en", brand.zone)
         said = Translator("en")(f"item.verdict.{view.words}.say", **view.values)
+        said = Shapes().fill(kind, said.__str__, fill_item(verdict, format_))
         assert "{" not in said
         if kind == "seen_before":
             assert (
