@@ -80,8 +80,13 @@ _RANGES: Final = text("""
 """)
 
 
-async def read_records(connection: AsyncConnection, keys: MasterKeys, alert: Alert) -> Records:
-    """Read everything that an alert is made of, and the print orders and files that it leads to."""
+async def read_records(
+    connection: AsyncConnection, keys: MasterKeys, alert: Alert, *, limit: int = MOST_SCANS
+) -> Records:
+    """Read everything that an alert is made of, and the print orders and files that it leads to.
+
+    Of scans and refused tries the newest, `limit` of each.
+    """
     about = alert.about
     leaked: list[tuple[str, str]] = []
     if alert.kind == "honey_leak":
@@ -91,7 +96,7 @@ async def read_records(connection: AsyncConnection, keys: MasterKeys, alert: Ale
             for leak in leaks
             if about.export_id is not None and about.export_id in {source.export.id for source in leak.sources}
         ]
-    scans = await scans_of_alert(connection, alert)
+    scans = await scans_of_alert(connection, alert, limit=limit)
     codes = list(dict.fromkeys(ItemCode(scan.gtin, scan.kid, scan.index) for scan in scans))
     ranges = await _ranges(connection, alert, codes)
     exports = await _exports(connection, alert, ranges)
@@ -99,7 +104,7 @@ async def read_records(connection: AsyncConnection, keys: MasterKeys, alert: Ale
         alert=alert,
         history=await alert_history(connection, alert),
         scans=scans,
-        refusals=await refusals_of_alert(connection, alert, codes=leaked),
+        refusals=await refusals_of_alert(connection, alert, codes=leaked, limit=limit),
         ranges=ranges,
         exports=exports,
         downloads=await list_downloads(connection, export_ids=[export.id for export in exports]),

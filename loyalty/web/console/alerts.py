@@ -44,6 +44,8 @@ from loyalty.web.state import Services
 ALERTS: Final = "/console/alerts"
 PAGE: Final = 30
 _ROWS: Final = 50
+_LOOKED_AT: Final = 1000
+"""The newest scans that the map and the regions of a page are made of; the evidence has all."""
 _FILTERS: Final[dict[str, tuple[AlertState, ...]]] = {
     "due": ("open", "acknowledged"),
     "closed": ("closed",),
@@ -171,7 +173,7 @@ async def _show(
 ) -> Response[Any]:
     t, formats = words(request, desk)
     alert = await get_alert(connection, programme_id=desk.programme.id, alert_id=alert_id)
-    records = await read_records(connection, services.item_keys, alert)
+    records = await read_records(connection, services.item_keys, alert, limit=_LOOKED_AT)
     printers = await list_printers(connection, programme_id=desk.programme.id)
     names = {printer.id: printer.name for printer in printers}
     return console_page(

@@ -11,10 +11,10 @@ from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.items.lots import get_lot, set_lot_state
-from loyalty.items.packing.intervals import Interval
+from loyalty.items.packing.moving import move_unit
 from loyalty.items.packing.reading import all_items, contents, packing_history
 from loyalty.items.products import LocalText, get_product
-from loyalty.items.ranges import RangeStateError, assign_dealer, change_state
+from loyalty.items.ranges import RangeStateError, assign_dealer
 from loyalty.items.trace.claimants import (
     Claimant,
     Contact,
@@ -124,35 +124,26 @@ async def act_on_unit(request: Request[Any, Any, Any], services: NamedDependency
     try:
         async with services.transaction() as connection:
             desk = await read_manager(request, services, connection, role="admin")
-            intervals = await all_items(connection, programme_id=desk.programme.id, sscc=form["sscc"])
             if form["act"] == "recall":
-                await _recall(connection, desk, intervals, form)
+                await _recall(connection, desk, form)
             else:
-                await _sell(connection, desk, intervals, form)
+                await _sell(connection, desk, form)
     except (ReasonMissingError, RangeStateError) as error:
         async with services.transaction() as connection:
             return await _show_unit(request, connection, desk, form["sscc"], form=form, error=error)
     return see_other(f"{unit_page(form['sscc'])}&done={'recall' if form['act'] == 'recall' else 'dealer'}")
 
 
-async def _recall(connection: AsyncConnection, desk: Desk, intervals: list[Interval], form: dict[str, str]) -> None:
+async def _recall(connection: AsyncConnection, desk: Desk, form: dict[str, str]) -> None:
     reason = need_reason(form)
-    for each in intervals:
-        await change_state(
-            connection,
-            programme_id=desk.programme.id,
-            gtin=each.gtin,
-            kid=each.kid,
-            lo=each.lo,
-            hi=each.hi,
-            state="recalled",
-            actor=actor_of(desk),
-        )
-    await _record(connection, desk, "recall-unit", "unit", form["sscc"], note=reason)
+    moved = await move_unit(
+        connection, programme_id=desk.programme.id, sscc=form["sscc"], state="recalled", actor=actor_of(desk)
+    )
+    await _record(connection, desk, "recall-unit", "unit", moved.sscc, note=reason)
 
 
-async def _sell(connection: AsyncConnection, desk: Desk, intervals: list[Interval], form: dict[str, str]) -> None:
-    for each in intervals:
+async def _sell(connection: AsyncConnection, desk: Desk, form: dict[str, str]) -> None:
+    for each in await all_items(connection, programme_id=desk.programme.id, sscc=form["sscc"]):
         await assign_dealer(
             connection,
             programme_id=desk.programme.id,
