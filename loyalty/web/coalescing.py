@@ -108,7 +108,7 @@ class Coalescer:
         self._moving: set[int] = set()
         self._apart: dict[UUID, deque[_Waiting]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._limited: deque[tuple[float, asyncio.Future[Posting]]] = deque()
+        self._limited: list[tuple[float, asyncio.Future[Posting]]] = []
         self._waiting = 0
         self._closed = False
         self._in_bulk = asyncio.Semaphore(BULK_AT_ONCE)
@@ -116,8 +116,7 @@ class Coalescer:
         self._patient = asyncio.Semaphore(APART_AT_ONCE)
 
     async def post(self, programme_id: UUID, request: Request) -> Posting:
-        """Post and answer once it is committed. Raises what refuses it, UnavailableError (see the module) and
-        TimeoutError.
+        """Post and answer once it is committed. Raises what refuses it, and UnavailableError (see the module).
 
         If the caller is cancelled, what is under way is not.
         """
@@ -177,10 +176,11 @@ class Coalescer:
     def _give_up(self, loop: asyncio.AbstractEventLoop) -> None:
         """Refuse those whose time is over."""
         now = loop.time()
-        while self._limited and (self._limited[0][1].done() or self._limited[0][0] <= now):
-            _, answer = self._limited.popleft()
-            if not answer.done():
-                answer.set_exception(TimeoutError())
+        waiting = [(until, answer) for until, answer in self._limited if not answer.done()]
+        self._limited = [(until, answer) for until, answer in waiting if until > now]
+        for until, answer in waiting:
+            if until <= now:
+                answer.set_exception(UnavailableError(_SENTENCES[psycopg.errors.QueryCanceled]))
         if self._limited:
             loop.call_later(LOOK_SECONDS, self._give_up, loop)
 

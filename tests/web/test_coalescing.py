@@ -219,6 +219,20 @@ async def test_who_stays_locked_is_refused_after_the_requests_own_patience(
     await own.dispose()
 
 
+async def test_who_waits_too_long_is_told_so_and_its_key_repeated_is_posted_once(
+    engine: AsyncEngine, brand: Programme, coalescer: Coalescer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (member,) = await join(engine, brand)
+    await coalescer.post(brand.id, earn(member))
+    async with locked(engine, member):
+        with monkeypatch.context() as impatient:
+            impatient.setattr(coalescing, "LONGEST_SECONDS", 0.1)
+            with pytest.raises(UnavailableError, match="took too long"):
+                await coalescer.post(brand.id, earn(member, key="late"))
+    assert (await coalescer.post(brand.id, earn(member, key="late"))).posted == 20
+    assert await balance(engine, member) == 20
+
+
 async def test_an_error_of_our_own_about_one_member_leaves_the_others_their_postings(
     engine: AsyncEngine,
     brand: Programme,
