@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.errors import NotFoundError
 from loyalty.kit.ids import new_id
+from redemption.benefits.templates import get_template
 from redemption.checks import MAX_POINTS, check_code, check_name, check_range
-from redemption.coupon_templates import get_template
 from redemption.tables import catalogue_item_table
 
 

@@ -54,6 +54,13 @@ class WrongChannelError(ConflictError):
     title = "This coupon is not taken here"
 
 
+class NotApplicableError(ConflictError):
+    """A coupon does not apply to this purchase: `reason` is the engine's code, beside the figures that explain it."""
+
+    type = "coupon-not-applicable"
+    title = "This coupon does not apply here"
+
+
 class RedemptionExpiredError(ConflictError):
     """The time to finish ran out, and the points are free again: `expired_at`."""
 
@@ -96,29 +103,8 @@ class OutOfStockError(ConflictError):
     title = "None is left"
 
 
-class CouponNotUsableError(ConflictError):
-    """A coupon is locked, used, expired or void: `state`."""
-
-    type = "coupon-not-usable"
-    title = "This coupon cannot be used"
-
-
-class CouponUsedError(ConflictError):
-    """What a redemption gave was used meanwhile, so it cannot be taken back."""
-
-    type = "coupon-used"
-    title = "The coupon was used already"
-
-
 class UnknownRedemptionError(NotFoundError):
     """No redemption has this id in this programme."""
 
     type = "unknown-redemption"
     title = "There is no such redemption"
-
-
-class UnknownCouponError(NotFoundError):
-    """No coupon has this code in this member's wallet."""
-
-    type = "unknown-coupon"
-    title = "There is no such coupon"

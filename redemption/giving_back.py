@@ -13,9 +13,11 @@ from ledger import posting
 from ledger.errors import HoldExpiredError
 from loyalty.kit.errors import InvalidInputError
 from loyalty.kit.ids import public_id
+from redemption.benefit_steps import release_benefit, return_benefit
+from redemption.benefits.events import Doer
+from redemption.benefits.using import revoke
 from redemption.catalogue import return_to_stock
 from redemption.checks import MAX_AMOUNT_MINOR, MAX_POINTS, check_range, check_text
-from redemption.coupons import return_coupon, unlock_coupon, void_coupon
 from redemption.errors import (
     AlreadyRefundedError,
     AlreadyVoidedError,
@@ -54,7 +56,7 @@ async def void(
 
     `person_ids` are all the ids of a member who was merged with others, today's first: that one gets the points back.
     Raises UnknownRedemptionError, AlreadyVoidedError (under another key), RedemptionExpiredError,
-    AlreadyRefundedError (part was refunded: refund the rest), CouponUsedError, IdempotencyMismatchError.
+    AlreadyRefundedError (part was refunded: refund the rest), BenefitUsedError, IdempotencyMismatchError.
     """
     found, now = await lock_redemption(connection, programme_id=programme_id, redemption_id=redemption_id)
     known = await first_answer(
@@ -95,8 +97,8 @@ async def _release(connection: AsyncConnection, held: Redemption, now: datetime)
             raise expired(held) from error
     if held.catalogue_item_id is not None:
         await return_to_stock(connection, item_id=held.catalogue_item_id)
-    if held.coupon_id is not None:
-        await unlock_coupon(connection, coupon_id=held.coupon_id, redemption_id=held.id, now=now)
+    if held.benefit_id is not None:
+        await release_benefit(connection, held, now=now)
 
 
 async def _reverse(
@@ -119,12 +121,13 @@ async def _reverse(
 
 
 async def _take_back_goods(connection: AsyncConnection, captured: Redemption, now: datetime) -> None:
-    """An item goes back to the shelf, a coupon bought is revoked, a coupon used can be used again."""
-    if captured.kind == "coupon" and captured.coupon_id is not None:
-        await return_coupon(connection, coupon_id=captured.coupon_id, redemption_id=captured.id, now=now)
+    """An item goes back to the shelf, a benefit bought is revoked, one used can be used again if its template says."""
+    if captured.kind in ("coupon", "benefit"):
+        await return_benefit(connection, captured, now=now)
     if captured.kind == "catalogue":
-        if captured.coupon_id is not None:
-            await void_coupon(connection, member_id=captured.member_id, coupon_id=captured.coupon_id)
+        if captured.benefit_id is not None:
+            by = Doer(channel_id=captured.channel_id, clerk=captured.clerk)
+            await revoke(connection, member_id=captured.member_id, benefit_id=captured.benefit_id, by=by)
         if captured.catalogue_item_id is not None:
             await return_to_stock(connection, item_id=captured.catalogue_item_id)
 
@@ -144,7 +147,7 @@ async def refund(
 
     Neither given: all that is left. Parts are floored on their cumulative sum, so that they add up exactly to the
     whole. `person_ids` as for `void`. Raises UnknownRedemptionError, NotCapturedError, AlreadyRefundedError,
-    AlreadyVoidedError, RedemptionExpiredError, CouponUsedError, InvalidInputError, IdempotencyMismatchError.
+    AlreadyVoidedError, RedemptionExpiredError, BenefitUsedError, InvalidInputError, IdempotencyMismatchError.
     """
     check_text(clerk, "clerk")
     if points is not None and amount_minor is not None:

@@ -14,17 +14,20 @@ from redemption.checks import clock
 from redemption.errors import UnknownRedemptionError
 from redemption.tables import redemption_table
 
-RedemptionKind = Literal["money_off", "catalogue", "coupon"]
+RedemptionKind = Literal["money_off", "catalogue", "coupon", "benefit"]
 RedemptionState = Literal["held", "captured", "voided", "refunded", "expired"]
 
 
 class Redemption(msgspec.Struct, frozen=True, kw_only=True):
-    """One redemption: `points` taken for `amount_minor` off, for a catalogue item, or a coupon used (0 points).
+    """One redemption: `points` taken for `amount_minor` off, for a catalogue item, or a benefit used (0 points).
+
+    A `coupon` is a benefit that takes money off, a `benefit` any other, which is handed over or done.
 
     `held` until captured, voided or expired at `hold_expires_at`; `captured` until voided, or `refunded` when all is
-    given back; `refunded_points` and `refunded_minor` say how much was. `coupon_id` is the coupon used, or the one a
-    catalogue item gave, of the template `coupon_template_id`. `name` is what to print on the receipt, by locale, for a
-    catalogue item or a coupon. A redemption whose time ran out reads `expired`, whether or not anything has swept by.
+    given back; `refunded_points` and `refunded_minor` say how much was. `benefit_id` is the benefit used, or the one a
+    catalogue item gave, in the wallet of `benefit_member_id` and of a version of the template `benefit_template_id`.
+    `checkout_id` is the checkout that it is part of. `name` is what to print on the receipt, by locale, for a
+    catalogue item or a benefit. A redemption whose time ran out reads `expired`, whether or not anything has swept by.
     """
 
     id: UUID
@@ -40,8 +43,11 @@ class Redemption(msgspec.Struct, frozen=True, kw_only=True):
     basket_minor: int | None = None
     policy_version: int | None = None
     catalogue_item_id: UUID | None = None
-    coupon_template_id: UUID | None = None
-    coupon_id: UUID | None = None
+    benefit_member_id: UUID | None = None
+    benefit_id: UUID | None = None
+    benefit_template_id: UUID | None = None
+    benefit_version: int | None = None
+    checkout_id: UUID | None = None
     name: dict[str, str] | None = None
     begun_at: datetime
     hold_expires_at: datetime

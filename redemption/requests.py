@@ -7,7 +7,7 @@ once waits for the first to commit and then reads its answer, and a request that
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -20,11 +20,34 @@ from redemption.checks import check_text
 from redemption.record import Redemption
 from redemption.tables import redemption_request_table
 
+Answer = TypeVar("Answer", bound=msgspec.Struct)
+
 
 async def first_answer(
-    connection: AsyncConnection, *, programme_id: UUID, member_id: UUID, key: str, request: tuple[Any, ...]
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    member_id: UUID,
+    key: str,
+    request: tuple[Any, ...],
 ) -> Redemption | None:
     """The answer this request had before, or None where it comes for the first time.
+
+    Raises IdempotencyMismatchError where the key came with another request.
+    """
+    known = await first_document(connection, programme_id=programme_id, member_id=member_id, key=key, request=request)
+    return None if known is None else msgspec.convert(known, Redemption)
+
+
+async def first_document(
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    member_id: UUID,
+    key: str,
+    request: tuple[Any, ...],
+) -> Any | None:
+    """The answer as it was kept, for answers of any shape; otherwise as `first_answer`.
 
     Raises IdempotencyMismatchError where the key came with another request.
     """
@@ -39,10 +62,10 @@ async def first_answer(
         raise IdempotencyMismatchError("this key was used for another request", field="key")
     if row.answer is None:
         raise InvalidInputError("this key was used by an earlier step of the same transaction", field="key")
-    return msgspec.convert(row.answer, Redemption)
+    return row.answer
 
 
-async def keep_answer(connection: AsyncConnection, *, member_id: UUID, key: str, answer: Redemption) -> Redemption:
+async def keep_answer(connection: AsyncConnection, *, member_id: UUID, key: str, answer: Answer) -> Answer:
     """Keep what is answered for whoever asks again."""
     query = update(redemption_request_table).filter_by(member_id=member_id, key=key)
     await connection.execute(query.values(answer=answer))

@@ -42,27 +42,6 @@ redemption_policy_table: Final = Table(
     CheckConstraint("max_share_bp BETWEEN 1 AND 10000", name="share"),
 )
 
-coupon_template_table: Final = Table(
-    "coupon_template",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("programme_id", Uuid, nullable=False),
-    Column("code", Text, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("name", JSONB, nullable=False),
-    Column("discount", JSONB, nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("minimum_basket_minor", BigInteger, nullable=False),
-    Column("valid_days", Integer, nullable=False),
-    Column("channel_codes", JSONB(none_as_null=True)),
-    Column("published_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    UniqueConstraint("programme_id", "code", "version"),
-    CheckConstraint("version > 0", name="version"),
-    CheckConstraint("minimum_basket_minor >= 0", name="minimum"),
-    CheckConstraint("valid_days > 0", name="valid_days"),
-)
-"""One row a version: a coupon in a wallet keeps the terms under which it was issued."""
-
 catalogue_item_table: Final = Table(
     "catalogue_item",
     metadata,
@@ -83,29 +62,6 @@ catalogue_item_table: Final = Table(
     CheckConstraint("(kind = 'coupon') = (coupon_template_code IS NOT NULL)", name="template"),
 )
 
-coupon_table: Final = Table(
-    "coupon",
-    metadata,
-    Column("member_id", Uuid, primary_key=True),
-    Column("id", Uuid, primary_key=True),
-    Column("programme_id", Uuid, nullable=False),
-    Column("template_id", Uuid, nullable=False),
-    Column("code", Text, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("source", Text, nullable=False),
-    Column("issue_key", Text, nullable=False),
-    Column("issued_at", DateTime(timezone=True), nullable=False),
-    Column("expires_at", DateTime(timezone=True), nullable=False),
-    Column("locked_by", Uuid),
-    Column("locked_until", DateTime(timezone=True)),
-    Column("changed_at", DateTime(timezone=True), nullable=False),
-    CheckConstraint("state IN ('issued', 'locked', 'used', 'returned', 'expired', 'void')", name="state"),
-    Index("coupon_issued_once_idx", "member_id", "issue_key", unique=True),
-    Index("coupon_code_idx", "code"),
-    Index("coupon_id_idx", "id"),
-    postgresql_with={"fillfactor": 90},
-)
-
 redemption_table: Final = Table(
     "redemption",
     metadata,
@@ -122,8 +78,11 @@ redemption_table: Final = Table(
     Column("basket_minor", BigInteger),
     Column("policy_version", Integer),
     Column("catalogue_item_id", Uuid),
-    Column("coupon_template_id", Uuid),
-    Column("coupon_id", Uuid),
+    Column("benefit_member_id", Uuid),
+    Column("benefit_id", Uuid),
+    Column("benefit_template_id", Uuid),
+    Column("benefit_version", Integer),
+    Column("checkout_id", Uuid),
     Column("name", JSONB(none_as_null=True)),
     Column("begun_at", DateTime(timezone=True), nullable=False),
     Column("hold_expires_at", DateTime(timezone=True), nullable=False),
@@ -133,7 +92,7 @@ redemption_table: Final = Table(
     Column("refunded_points", BigInteger, nullable=False, server_default=text("0")),
     Column("refunded_minor", BigInteger, nullable=False, server_default=text("0")),
     Column("closed_at", DateTime(timezone=True)),
-    CheckConstraint("kind IN ('money_off', 'catalogue', 'coupon')", name="kind"),
+    CheckConstraint("kind IN ('money_off', 'catalogue', 'coupon', 'benefit')", name="kind"),
     CheckConstraint("state IN ('held', 'captured', 'voided', 'refunded', 'expired')", name="state"),
     CheckConstraint("points >= 0", name="points"),
     CheckConstraint("amount_minor >= 0", name="amount"),
@@ -148,6 +107,7 @@ redemption_table: Final = Table(
         postgresql_where=text("receipt_number IS NOT NULL"),
     ),
     Index("redemption_channel_id_begun_at_idx", "channel_id", "begun_at"),
+    Index("redemption_checkout_id_idx", "checkout_id", postgresql_where=text("checkout_id IS NOT NULL")),
     Index("redemption_stale_idx", "hold_expires_at", postgresql_where=text("state = 'held'")),
     postgresql_with={"fillfactor": 90},
 )

@@ -21,23 +21,32 @@ from ledger.errors import HoldExpiredError, InsufficientBalanceError
 from ledger.reading import balance
 from loyalty.kit.errors import InvalidInputError, NotFoundError
 from loyalty.kit.ids import new_id, public_id
-from loyalty.kit.programme import Channel, get_channel_by_id
+from loyalty.kit.programme import Channel, get_channel_by_id, get_programme
 from redemption import giving_back
+from redemption.basket import Basket, Candidate, Line, Member, price_basket
+from redemption.benefit_steps import (
+    budget_of,
+    not_applicable,
+    sale_of,
+    short_of,
+    take_budget,
+    use_benefit,
+    wrong_currency,
+)
+from redemption.benefits import using
+from redemption.benefits.events import Doer
+from redemption.benefits.issuing import issue_of
+from redemption.benefits.templates import get_definition, get_published, get_template_by_id
+from redemption.benefits.wallet import find_benefit
 from redemption.catalogue import get_item, take_from_stock
 from redemption.checks import MAX_AMOUNT_MINOR, MAX_POINTS, check_range, check_text, read_clock
-from redemption.coupon_templates import get_template, get_template_version
-from redemption.coupons import find_coupon, issue_terms, lock_coupon, use_coupon
 from redemption.errors import (
     AboveShareError,
     AlreadyCapturedError,
     AlreadyVoidedError,
-    BasketTooSmallError,
     NotEnoughPointsError,
     OutOfStockError,
     RedemptionExpiredError,
-    UnknownCouponError,
-    WrongChannelError,
-    WrongCurrencyError,
 )
 from redemption.money_off import price, share_limit_minor
 from redemption.policies import get_policy, get_policy_version
@@ -55,6 +64,8 @@ MAX_HOLD_SECONDS: Final = 24 * 60 * 60
 
 RECEIPT_HOURS: Final = 24
 """Redemptions under one receipt number share its basket within these hours; after them a till may count anew."""
+
+NOTHING_KNOWN: Final = Member()
 
 void = giving_back.void
 refund = giving_back.refund
@@ -101,14 +112,17 @@ async def begin(
     coupon: str | None = None,
     hold_seconds: int = HOLD_SECONDS,
     person_ids: Sequence[UUID] = (),
+    facts: Member = NOTHING_KNOWN,
 ) -> Redemption:
     """Hold what is to be redeemed: `points` for money off, a `catalogue_item` by code, or a `coupon` by its code.
 
-    Exactly one of the three. Money off and coupons need the basket and its currency. `person_ids` are all the ids of a
-    member who was merged with others; their coupons can be used too. The same key and body answer the same redemption;
-    another body raises IdempotencyMismatchError. Raises NotEnoughPointsError, BelowMinimumError, NotAMultipleError,
-    AboveShareError, WrongCurrencyError, OutOfStockError, CouponNotUsableError, BasketTooSmallError, WrongChannelError,
-    UnknownCouponError, NotFoundError (item, channel), InvalidInputError.
+    Exactly one of the three. Money off and coupons need the basket and its currency. A coupon is any benefit of the
+    wallet; of its basket only the sum is known here, and `facts` are what its terms ask about the member.
+    `person_ids` are all the ids of a member who was merged with others; their benefits can be used too. The same key
+    and body answer the same redemption; another body raises IdempotencyMismatchError. Raises NotEnoughPointsError,
+    BelowMinimumError, NotAMultipleError, AboveShareError, WrongCurrencyError, OutOfStockError, BenefitNotUsableError,
+    OutOfBenefitsError, BasketTooSmallError, WrongChannelError, NotApplicableError, UnknownBenefitError, NotFoundError
+    (item, channel), InvalidInputError.
     """
     wish = _Wish(
         points=points, catalogue_item=catalogue_item, coupon=coupon, basket_minor=basket_minor, currency=currency
@@ -144,7 +158,7 @@ async def begin(
     elif wish.catalogue_item is not None:
         begun = await _hold_catalogue_item(connection, start, wish.catalogue_item)
     else:
-        begun = await _hold_coupon(connection, start, wish, channel, {member_id, *person_ids})
+        begun = await _hold_benefit(connection, start, wish, channel, facts, [member_id, *person_ids])
     await connection.execute(insert(redemption_table).values(msgspec.structs.asdict(begun)))
     return await keep_answer(connection, member_id=member_id, key=key, answer=begun)
 
@@ -155,7 +169,7 @@ async def _hold_money_off(connection: AsyncConnection, start: Redemption, wish: 
     available = (await balance(connection, member_id=start.member_id)).spendable
     points = wish.points or 0
     amount_minor = price(policy, points=points, basket_minor=basket_minor, balance=available)
-    await _hold_points(connection, start, points)
+    await hold_points(connection, start, points)
     return msgspec.structs.replace(
         start, kind="money_off", points=points, amount_minor=amount_minor, policy_version=policy.version
     )
@@ -166,11 +180,11 @@ async def _hold_catalogue_item(connection: AsyncConnection, start: Redemption, c
     if not item.active:
         message = f"{code!r} is not in the catalogue any more"
         raise NotFoundError(message, field="catalogue_item")
-    template_id = None
+    template_id, version = None, None
     if item.coupon_template_code is not None:
-        template = await get_template(connection, programme_id=start.programme_id, code=item.coupon_template_code)
-        template_id = template.id
-    await _hold_points(connection, start, item.points_cost)
+        template = await get_published(connection, programme_id=start.programme_id, code=item.coupon_template_code)
+        template_id, version = template.id, template.version
+    await hold_points(connection, start, item.points_cost)
     if not await take_from_stock(connection, item_id=item.id):
         # What tills let run out may be back on the shelf.
         await sweep(connection, catalogue_item_id=item.id)
@@ -181,49 +195,61 @@ async def _hold_catalogue_item(connection: AsyncConnection, start: Redemption, c
         kind="catalogue",
         points=item.points_cost,
         catalogue_item_id=item.id,
-        coupon_template_id=template_id,
+        benefit_template_id=template_id,
+        benefit_version=version,
         name=item.name,
     )
 
 
-async def _hold_coupon(
-    connection: AsyncConnection, start: Redemption, wish: _Wish, channel: Channel, person_ids: set[UUID]
+async def _hold_benefit(
+    connection: AsyncConnection,
+    start: Redemption,
+    wish: _Wish,
+    channel: Channel,
+    facts: Member,
+    person_ids: Sequence[UUID],
 ) -> Redemption:
-    basket_minor, currency = wish.basket()
-    coupon = await find_coupon(connection, programme_id=start.programme_id, code=wish.coupon or "")
-    if coupon.member_id not in person_ids:
-        raise UnknownCouponError("there is no such coupon in this member's wallet", field="coupon")
-    terms = coupon.template
-    if terms.channel_codes is not None and channel.code not in terms.channel_codes:
-        message = f"this coupon is not taken at {channel.code}"
-        raise WrongChannelError(message, field="coupon", channel=channel.code, channels=terms.channel_codes)
-    if terms.currency != currency:
-        message = f"this coupon takes {terms.currency} off, not {currency[:20]}"
-        raise WrongCurrencyError(message, field="currency", currency=terms.currency)
-    amount_minor = terms.discount_minor(basket_minor)
-    if basket_minor < terms.minimum_basket_minor or amount_minor == 0:
-        message = f"this coupon asks for a basket of at least {terms.minimum_basket_minor}, not {basket_minor}"
-        raise BasketTooSmallError(
-            message,
-            field="basket_minor",
-            minimum_basket_minor=terms.minimum_basket_minor,
-            basket_minor=basket_minor,
-            currency=terms.currency,
+    benefit = await find_benefit(
+        connection, programme_id=start.programme_id, code=wish.coupon or "", person_ids=person_ids
+    )
+    terms, amount_minor = benefit.definition.terms, 0
+    if terms is not None:
+        basket_minor, currency = wish.basket()
+        if terms.currency != currency:
+            raise wrong_currency(terms.currency, currency)
+        basket = Basket(
+            currency=currency,
+            channel=channel.code,
+            channel_kind=channel.kind,
+            moment=start.begun_at,
+            time_zone=(await get_programme(connection, start.programme_id)).time_zone,
+            lines=(Line(sku="basket", quantity=1, amount_minor=basket_minor),),
         )
-    await lock_coupon(
-        connection, coupon=coupon, redemption_id=start.id, until=start.hold_expires_at, now=start.begun_at
-    )
-    return msgspec.structs.replace(
+        candidate = Candidate(reference=benefit.code, terms=terms)
+        priced = price_basket(basket, facts, [candidate])
+        for refused in priced.refused:
+            raise not_applicable(refused.reason, currency=currency)
+        amount_minor = priced.discount_minor
+    held = msgspec.structs.replace(
         start,
-        kind="coupon",
+        kind="coupon" if terms is not None else "benefit",
         amount_minor=amount_minor,
-        coupon_id=coupon.id,
-        coupon_template_id=terms.id,
-        name=terms.name,
+        benefit_member_id=benefit.member_id,
+        benefit_id=benefit.id,
+        benefit_template_id=benefit.template_id,
+        benefit_version=benefit.version,
+        name=benefit.name,
     )
+    budget = await budget_of(connection, held, benefit.definition)
+    if await short_of(connection, budget):
+        await sweep(connection, benefit_template_id=benefit.template_id)
+    await using.lock(connection, benefit, sale_of(held), until=held.hold_expires_at, now=held.begun_at)
+    await take_budget(connection, budget)
+    return held
 
 
-async def _hold_points(connection: AsyncConnection, start: Redemption, points: int) -> None:
+async def hold_points(connection: AsyncConnection, start: Redemption, points: int) -> None:
+    """Hold points in the ledger under a redemption's id, for as long as it lasts. Raises NotEnoughPointsError."""
     try:
         await posting.hold(
             connection,
@@ -275,7 +301,7 @@ async def capture(
     sequence = await _capture_points(connection, held)
     if receipt_number is not None and held.kind == "money_off":
         await _check_share_of_receipt(connection, held, receipt_number)
-    coupon_id = await _hand_over(connection, held)
+    benefit_id = await _hand_over(connection, held, receipt_number)
     captured = await change(
         connection,
         held,
@@ -284,7 +310,8 @@ async def capture(
         receipt_number=receipt_number,
         captured_at=now,
         capture_sequence=sequence,
-        coupon_id=coupon_id,
+        benefit_id=benefit_id,
+        benefit_member_id=held.benefit_member_id or (held.member_id if benefit_id else None),
     )
     return await keep_answer(connection, member_id=held.member_id, key=key, answer=captured)
 
@@ -346,21 +373,25 @@ async def _check_share_of_receipt(connection: AsyncConnection, held: Redemption,
         )
 
 
-async def _hand_over(connection: AsyncConnection, held: Redemption) -> UUID | None:
-    """Use the coupon that was locked, or put the one that was bought into the wallet; answers it."""
-    if held.kind == "coupon" and held.coupon_id is not None:
+async def _hand_over(connection: AsyncConnection, held: Redemption, receipt_number: str | None) -> UUID | None:
+    """Use the benefit that was locked, or put the one that was bought into the wallet; answers it."""
+    if held.benefit_id is not None:
         now = await read_clock(connection)
-        if not await use_coupon(connection, coupon_id=held.coupon_id, redemption_id=held.id, now=now):
-            raise RedemptionExpiredError("the coupon's lock ran out", field="redemption")
-        return held.coupon_id
-    if held.coupon_template_id is None:
+        if not await use_benefit(connection, held, order_number=receipt_number, now=now):
+            raise RedemptionExpiredError("the benefit's lock ran out", field="redemption")
+        return held.benefit_id
+    if held.benefit_template_id is None or held.benefit_version is None:
         return None
-    template = await get_template_version(connection, template_id=held.coupon_template_id)
-    coupon = await issue_terms(
+    template = await get_template_by_id(connection, held.benefit_template_id)
+    if template.version != held.benefit_version:
+        definition = await get_definition(connection, template_id=template.id, version=held.benefit_version)
+        template = msgspec.structs.replace(template, version=held.benefit_version, definition=definition)
+    bought = await issue_of(
         connection,
+        template,
         member_id=held.member_id,
-        template=template,
         key=f"redemption:{held.id}",
         source=source_of(held.id),
+        by=Doer(channel_id=held.channel_id, clerk=held.clerk),
     )
-    return coupon.id
+    return bought.id

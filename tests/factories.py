@@ -12,9 +12,11 @@ from loyalty.campaigns.earning import publish_policy as publish_earn_policy
 from loyalty.items.gtin import check_digit
 from loyalty.items.products import LocalText, Product, save_product
 from loyalty.kit.programme import Programme, create_channel, create_programme
+from redemption.benefits.definition import Coupon, DaysFromIssue, Definition
+from redemption.benefits.templates import Template, publish_definition
 from redemption.catalogue import save_item
-from redemption.coupon_templates import FixedDiscount, publish_template
 from redemption.policies import publish_policy as publish_redemption_policy
+from redemption.terms import FixedOff, Minimum, Terms
 from tiers.ladders import Ladder, LifetimeWindow, PointsMetric, TierStep, publish_ladder
 
 
@@ -67,17 +69,28 @@ async def make_brand(connection: AsyncConnection) -> Programme:
     await save_item(
         connection, programme_id=programme_id, code="gift-box", name={"zh": "礼盒", "en": "Gift box"}, points_cost=300
     )
-    await publish_template(
-        connection,
-        programme_id=programme_id,
-        code="welcome",
-        name={"zh": "新会员", "en": "Welcome"},
-        discount=FixedDiscount(amount_minor=1000),
-        currency=currency,
-        minimum_basket_minor=5000,
-        valid_days=30,
-    )
+    names = {"zh": "新会员", "en": "Welcome"}
+    await make_coupon(connection, programme, "welcome", names, off_minor=1000, from_minor=5000)
     return programme
+
+
+async def make_coupon(
+    connection: AsyncConnection,
+    programme: Programme,
+    code: str,
+    name: dict[str, str],
+    *,
+    off_minor: int,
+    from_minor: int = 0,
+    days: int = 30,
+) -> Template:
+    """A coupon that takes so much off a basket of at least so much, published."""
+    effect, minimum = FixedOff(amount_minor=off_minor), Minimum(amount_minor=from_minor)
+    terms = Terms(currency=programme.currency, effect=effect, minimum=minimum)
+    definition = Definition(name=name, gives=Coupon(terms=terms), validity=DaysFromIssue(days=days))
+    return await publish_definition(
+        connection, programme_id=programme.id, code=code, definition=definition, actor="test"
+    )
 
 
 async def make_product(connection: AsyncConnection, programme: Programme) -> Product:

@@ -16,9 +16,11 @@ from loyalty.items.products import LocalText, save_product
 from loyalty.kit.programme import Channel, Programme, create_channel, create_programme
 from loyalty.kit.rules import AllOf, Compare, OneOf
 from loyalty.web.security.staff import Role, create_staff
+from redemption.benefits.definition import Coupon, DaysFromIssue, Definition
+from redemption.benefits.templates import publish_definition
 from redemption.catalogue import save_item
-from redemption.coupon_templates import FixedDiscount, PercentDiscount, publish_template
 from redemption.policies import publish_policy as publish_redemption_policy
+from redemption.terms import FixedOff, Minimum, PercentOff, Places, Terms
 from tiers.ladders import Ladder, RollingMonthsWindow, SpendMetric, TierStep, publish_ladder
 
 CODE: Final = "tangwu"
@@ -225,25 +227,22 @@ async def _publish_rules(
 
 
 async def _fill_catalogue(connection: AsyncConnection, programme: Programme) -> None:
-    await publish_template(
+    await _publish(
         connection,
-        programme_id=programme.id,
-        code=VOUCHER,
-        name={"zh": "二十元代金券", "en": "20 yuan off"},
-        discount=FixedDiscount(amount_minor=2_000),
-        currency=CURRENCY,
-        minimum_basket_minor=10_000,
-        valid_days=60,
+        programme,
+        VOUCHER,
+        {"zh": "二十元代金券", "en": "20 yuan off"},
+        Terms(currency=CURRENCY, effect=FixedOff(amount_minor=2_000), minimum=Minimum(amount_minor=10_000)),
+        days=60,
     )
-    await publish_template(
+    birthday = PercentOff(percent_bp=1_500, max_amount_minor=8_000)
+    await _publish(
         connection,
-        programme_id=programme.id,
-        code=BIRTHDAY,
-        name={"zh": "生日八五折", "en": "Birthday: 15% off"},
-        discount=PercentDiscount(percent_bp=1_500, max_amount_minor=8_000),
-        currency=CURRENCY,
-        valid_days=31,
-        channel_codes=list(STORES),
+        programme,
+        BIRTHDAY,
+        {"zh": "生日八五折", "en": "Birthday: 15% off"},
+        Terms(currency=CURRENCY, effect=birthday, places=Places(channels=tuple(STORES))),
+        days=31,
     )
     for reward in REWARDS:
         await save_item(
@@ -255,3 +254,10 @@ async def _fill_catalogue(connection: AsyncConnection, programme: Programme) -> 
             coupon_template_code=reward.coupon,
             stock=reward.stock,
         )
+
+
+async def _publish(
+    connection: AsyncConnection, programme: Programme, code: str, name: dict[str, str], terms: Terms, *, days: int
+) -> None:
+    definition = Definition(name=name, gives=Coupon(terms=terms), validity=DaysFromIssue(days=days))
+    await publish_definition(connection, programme_id=programme.id, code=code, definition=definition, actor="marketing")

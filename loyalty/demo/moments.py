@@ -34,7 +34,8 @@ from loyalty.kit.crypto import Keyring
 from loyalty.kit.errors import ConflictError
 from loyalty.members.merge import merge, unmerge
 from redemption import till
-from redemption.coupons import issue_coupon, wallet
+from redemption.benefits.issuing import issue
+from redemption.benefits.wallet import USABLE, wallet
 from redemption.reading import quote_for_member
 
 _ONE_IN_VOIDED: Final = 29
@@ -130,9 +131,11 @@ class Moments:
 
     async def _usable_coupon(self, member_id: UUID, channel: str, basket_minor: int) -> str | None:
         for coupon in await wallet(self._connection, member_id=member_id):
-            terms = coupon.template
-            here = terms.channel_codes is None or channel in terms.channel_codes
-            if here and basket_minor >= terms.minimum_basket_minor:
+            terms = coupon.definition.terms
+            if terms is None or coupon.state not in USABLE:
+                continue
+            here = not terms.places.channels or channel in terms.places.channels
+            if here and basket_minor >= terms.minimum.amount_minor:
                 return coupon.code
         return None
 
@@ -231,7 +234,7 @@ class Moments:
         )
 
     async def _send_coupon(self, birthday: Birthday) -> None:
-        await issue_coupon(
+        await issue(
             self._connection,
             programme_id=self._programme_id,
             member_id=self.members[birthday.number],

@@ -1,4 +1,4 @@
-"""What points are worth and what they buy: policies, catalogue, coupons, and redemptions at a till."""
+"""What points are worth and what they buy: policies, catalogue, and redemptions at a till."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ depends_on = None
 def upgrade() -> None:
     _create_policy()
     _create_catalogue()
-    _create_coupons()
     _create_redemptions()
 
 
@@ -37,23 +36,6 @@ def _create_policy() -> None:
 
 def _create_catalogue() -> None:
     op.execute("""
-        CREATE TABLE coupon_template (
-            id uuid CONSTRAINT coupon_template_pkey PRIMARY KEY,
-            programme_id uuid NOT NULL,
-            code text NOT NULL,
-            version integer NOT NULL CONSTRAINT coupon_template_version_check CHECK (version > 0),
-            name jsonb NOT NULL,
-            discount jsonb NOT NULL,
-            currency text NOT NULL,
-            minimum_basket_minor bigint NOT NULL
-                CONSTRAINT coupon_template_minimum_check CHECK (minimum_basket_minor >= 0),
-            valid_days integer NOT NULL CONSTRAINT coupon_template_valid_days_check CHECK (valid_days > 0),
-            channel_codes jsonb,
-            published_at timestamptz NOT NULL DEFAULT now(),
-            CONSTRAINT coupon_template_programme_id_code_version_key UNIQUE (programme_id, code, version)
-        )
-    """)
-    op.execute("""
         CREATE TABLE catalogue_item (
             id uuid CONSTRAINT catalogue_item_pkey PRIMARY KEY,
             programme_id uuid NOT NULL,
@@ -71,31 +53,6 @@ def _create_catalogue() -> None:
     """)
 
 
-def _create_coupons() -> None:
-    op.execute("""
-        CREATE TABLE coupon (
-            member_id uuid NOT NULL,
-            id uuid NOT NULL,
-            programme_id uuid NOT NULL,
-            template_id uuid NOT NULL,
-            code text NOT NULL,
-            state text NOT NULL CONSTRAINT coupon_state_check
-                CHECK (state IN ('issued', 'locked', 'used', 'returned', 'expired', 'void')),
-            source text NOT NULL,
-            issue_key text NOT NULL,
-            issued_at timestamptz NOT NULL,
-            expires_at timestamptz NOT NULL,
-            locked_by uuid,
-            locked_until timestamptz,
-            changed_at timestamptz NOT NULL,
-            CONSTRAINT coupon_pkey PRIMARY KEY (member_id, id)
-        ) WITH (fillfactor = 90)
-    """)
-    op.execute("CREATE UNIQUE INDEX coupon_issued_once_idx ON coupon (member_id, issue_key)")
-    op.execute("CREATE INDEX coupon_code_idx ON coupon (code)")
-    op.execute("CREATE INDEX coupon_id_idx ON coupon (id)")
-
-
 def _create_redemptions() -> None:
     op.execute("""
         CREATE TABLE redemption (
@@ -104,7 +61,8 @@ def _create_redemptions() -> None:
             programme_id uuid NOT NULL,
             channel_id uuid NOT NULL,
             clerk text,
-            kind text NOT NULL CONSTRAINT redemption_kind_check CHECK (kind IN ('money_off', 'catalogue', 'coupon')),
+            kind text NOT NULL CONSTRAINT redemption_kind_check CHECK (kind IN
+                ('money_off', 'catalogue', 'coupon', 'benefit')),
             state text NOT NULL CONSTRAINT redemption_state_check
                 CHECK (state IN ('held', 'captured', 'voided', 'refunded', 'expired')),
             points bigint NOT NULL CONSTRAINT redemption_points_check CHECK (points >= 0),
@@ -113,8 +71,11 @@ def _create_redemptions() -> None:
             basket_minor bigint,
             policy_version integer,
             catalogue_item_id uuid,
-            coupon_template_id uuid,
-            coupon_id uuid,
+            benefit_member_id uuid,
+            benefit_id uuid,
+            benefit_template_id uuid,
+            benefit_version integer,
+            checkout_id uuid,
             name jsonb,
             begun_at timestamptz NOT NULL,
             hold_expires_at timestamptz NOT NULL,
@@ -135,6 +96,7 @@ def _create_redemptions() -> None:
         WHERE receipt_number IS NOT NULL
     """)
     op.execute("CREATE INDEX redemption_channel_id_begun_at_idx ON redemption (channel_id, begun_at)")
+    op.execute("CREATE INDEX redemption_checkout_id_idx ON redemption (checkout_id) WHERE checkout_id IS NOT NULL")
     op.execute("CREATE INDEX redemption_stale_idx ON redemption (hold_expires_at) WHERE state = 'held'")
     op.execute("""
         CREATE TABLE redemption_refund (
@@ -167,9 +129,7 @@ def downgrade() -> None:
         "redemption_request",
         "redemption_refund",
         "redemption",
-        "coupon",
         "catalogue_item",
-        "coupon_template",
         "redemption_policy",
     ):
         op.execute(f"DROP TABLE {table}")

@@ -19,11 +19,11 @@ from loyalty.members.member import Member
 from loyalty.members.profile import ProfileFields
 from loyalty.runtime import KEYRING_FILE
 from loyalty.web.security.staff import Role, create_staff, list_staff
+from redemption.benefits.issuing import issue
 from redemption.catalogue import save_item
-from redemption.coupon_templates import FixedDiscount, publish_template
-from redemption.coupons import issue_coupon
 from redemption.policies import publish_policy
 from tests.e2e.conftest import LiveShop
+from tests.factories import make_coupon
 from tiers.qualification import evaluate, record
 
 PASSWORD: Final = "tea from the first spring"
@@ -113,17 +113,9 @@ async def regular(connection: AsyncConnection, shop: LiveShop, number: str, *, n
     )
     await record(connection, programme_id=shop.programme.id, member_id=member_id, metric="points", at=now, amount=1250)
     await evaluate(connection, programme_id=shop.programme.id, member_id=member_id, moment=now, cause="order:online/1")
-    await publish_template(
-        connection,
-        programme_id=shop.programme.id,
-        code="spring",
-        name={"zh": "春茶礼遇 立减 50 元", "en": "Spring tea: 50 yuan off"},
-        discount=FixedDiscount(amount_minor=5000),
-        currency="CNY",
-        minimum_basket_minor=30000,
-        valid_days=60,
-    )
-    await issue_coupon(
+    names = {"zh": "春茶礼遇 立减 50 元", "en": "Spring tea: 50 yuan off"}
+    await make_coupon(connection, shop.programme, "spring", names, off_minor=5000, from_minor=30000, days=60)
+    await issue(
         connection,
         programme_id=shop.programme.id,
         member_id=member_id,

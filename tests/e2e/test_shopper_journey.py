@@ -23,9 +23,9 @@ from loyalty.members.joining import register
 from loyalty.members.profile import ProfileFields
 from loyalty.runtime import KEYRING_FILE
 from loyalty.web.member.consents import answer_terms
-from redemption.coupon_templates import FixedDiscount, publish_template
-from redemption.coupons import issue_coupon
+from redemption.benefits.issuing import issue
 from tests.e2e.conftest import LiveShop, assert_well_made
+from tests.factories import make_coupon
 from tiers.qualification import evaluate, record
 
 pytestmark = pytest.mark.e2e
@@ -293,17 +293,9 @@ async def _long_standing_member(connection: AsyncConnection, shop: LiveShop, num
     )
     await record(connection, programme_id=programme.id, member_id=member_id, metric="points", at=now, amount=640)
     await evaluate(connection, programme_id=programme.id, member_id=member_id, moment=now, cause="order:online/536381")
-    await publish_template(
-        connection,
-        programme_id=programme.id,
-        code="spring",
-        name={"zh": "春茶礼遇 立减 50 元", "en": "Spring tea: 50 yuan off"},
-        discount=FixedDiscount(amount_minor=5000),
-        currency="CNY",
-        minimum_basket_minor=30000,
-        valid_days=60,
-    )
-    await issue_coupon(
+    names = {"zh": "春茶礼遇 立减 50 元", "en": "Spring tea: 50 yuan off"}
+    await make_coupon(connection, programme, "spring", names, off_minor=5000, from_minor=30000, days=60)
+    await issue(
         connection,
         programme_id=programme.id,
         member_id=member_id,

@@ -9,6 +9,8 @@ from litestar.di import Provide
 
 from loyalty.web.api import (
     batches,
+    benefits,
+    checkouts,
     earning,
     exports,
     holds,
@@ -26,6 +28,7 @@ from loyalty.web.api import (
     segments,
     tiers,
     trace,
+    wallets,
 )
 from loyalty.web.api.operations import provide_caller
 from loyalty.web.api.reference import OPENAPI, openapi_json, problem_type
@@ -51,6 +54,9 @@ _operations: Final = Router(
         orders.router,
         tiers.router,
         redemptions.router,
+        benefits.router,
+        wallets.router,
+        checkouts.router,
         items.router,
         lots.router,
         exports.router,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from loyalty.web.api.examples_benefits import REQUESTS as BENEFITS
+
 _MEMBER: Final = "mem_01KA0B1C2D3E4F5G6H7J8K9M0N"
 _OTHER: Final = "mem_01KA0B1C2D3E4F5G6H7J8K9M0P"
 _HOLD: Final = "hld_01KA0B1C2D3E4F5G6H7J8K9M0Q"
@@ -137,7 +139,7 @@ REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "grace_days": 30,
         "downgrade": "one_step",
     },
-    "issueCoupon": {"template": "welcome", "source": "campaign:spring"},
+    **BENEFITS,
     "quoteRedemption": {"member_id": _MEMBER, "basket_minor": 45000, "currency": "CNY"},
     "beginRedemption": {
         "member_id": _MEMBER,
@@ -216,7 +218,8 @@ def _redemption(state: str, **changed: Any) -> Mapping[str, Any]:
         "currency": "CNY",
         "basket_minor": 45000,
         "clerk": "li.na",
-        "coupon_id": None,
+        "benefit_id": None,
+        "checkout_id": None,
         "name": None,
         "begun_at": _MOMENT,
         "hold_expires_at": "2026-03-01T02:15:00Z",

@@ -1,4 +1,4 @@
-"""Redeeming: points for money off, for a catalogue item, or a coupon used, at a till or in a shop."""
+"""Redeeming: points for money off, for a catalogue item, or a benefit used, at a till or in a shop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty.campaigns.giving import facts_of_member
 from loyalty.kit.errors import InvalidInputError
 from loyalty.kit.ids import parse_public_id
+from loyalty.members.member import person_ids
 from loyalty.web.api import redemptions_schemas as shapes
 from loyalty.web.api.operations import (
     PAGE_SIZE,
@@ -32,7 +34,6 @@ from loyalty.web.idempotency import ledger_key, once
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
 from redemption.catalogue import list_items
-from redemption.coupons import issue_coupon, wallet
 from redemption.errors import UnknownRedemptionError
 from redemption.reading import find_by_receipt, get_redemption, quote_for_member, redemptions_of_member
 from redemption.till import Redemption, begin, capture, refund, void
@@ -69,61 +70,6 @@ async def list_catalogue(services: NamedDependency[Services], caller: NamedDepen
     async with services.transaction() as connection:
         items = await list_items(connection, programme_id=caller.programme_id)
     return shapes.Catalogue(data=[shapes.catalogue_item_answer(item) for item in items])
-
-
-@get(
-    "/members/{member_id:str}/coupons",
-    operation_id="listCoupons",
-    summary="A member's coupons",
-    guards=[Require("redemptions:read")],
-    responses=problems(404),
-)
-async def list_coupons(
-    services: NamedDependency[Services],
-    caller: NamedDependency[Caller],
-    member_id: MemberId,
-    *,
-    usable_only: Annotated[bool, QueryParameter(description="Leave out used, expired and void ones.")] = True,
-) -> shapes.Coupons:
-    """The member's wallet, soonest to expire first."""
-    async with services.transaction() as connection:
-        member = await reading_member(connection, caller, member_id)
-        coupons = await wallet(connection, member_id=member.id, usable_only=usable_only)
-    return shapes.Coupons(data=[shapes.coupon_answer(coupon) for coupon in coupons])
-
-
-@post(
-    "/members/{member_id:str}/coupons",
-    operation_id="issueCoupon",
-    summary="Issue a coupon",
-    guards=[Require("redemptions:write")],
-    responses=keyed_problems(404),
-)
-async def issue_one_coupon(
-    services: NamedDependency[Services],
-    caller: NamedDependency[Caller],
-    member_id: MemberId,
-    idempotency_key: IdempotencyKey,
-    data: JSONBody[shapes.IssueCouponRequest],
-) -> Response[shapes.CouponAnswer]:
-    """Put a coupon of a template into the member's wallet."""
-
-    async def work(connection: AsyncConnection) -> shapes.CouponAnswer:
-        member = await writing_member(connection, caller, member_id)
-        issued = await issue_coupon(
-            connection,
-            programme_id=caller.programme_id,
-            member_id=member.id,
-            template_code=data.template,
-            key=ledger_key(caller, idempotency_key),
-            source=data.source,
-        )
-        return shapes.coupon_answer(issued)
-
-    request = {"member": member_id, "coupon": data}
-    return await once(
-        services, caller, idempotency_key, operation="issueCoupon", request=request, status=201, work=work
-    )
 
 
 @post(
@@ -184,6 +130,8 @@ async def begin_redemption(
             catalogue_item=data.catalogue_item,
             coupon=data.coupon,
             hold_seconds=data.expires_in_seconds,
+            person_ids=await person_ids(connection, member_id=member.id),
+            facts=await facts_of_member(connection, programme_id=caller.programme_id, member_id=member.id),
         )
         return shapes.redemption_answer(begun)
 
@@ -360,8 +308,6 @@ router: Final = Router(
     tags=["Redemptions"],
     route_handlers=[
         list_catalogue,
-        list_coupons,
-        issue_one_coupon,
         quote_redemption,
         begin_redemption,
         find_redemptions,

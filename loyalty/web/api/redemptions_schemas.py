@@ -16,16 +16,14 @@ from loyalty.web.api.operations import (
     MemberReference,
     Person,
     Points,
-    Reference,
     tell,
 )
+from redemption.benefits.wallet import PREFIX as BENEFIT_PREFIX
 from redemption.catalogue import CatalogueItem
-from redemption.coupon_templates import Discount
-from redemption.coupons import Coupon, CouponState
+from redemption.checkout.record import PREFIX as CHECKOUT_PREFIX
 from redemption.till import Redemption, RedemptionKind, RedemptionState
 
 REDEMPTION_PREFIX = "rdm"
-COUPON_PREFIX = "cpn"
 
 ReceiptNumber = Annotated[
     str, Meta(min_length=1, max_length=100, description="The till's number for the receipt.", examples=["R-1001"])
@@ -44,7 +42,7 @@ class QuoteRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class BeginRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Redeem exactly one of `points` (money off), `catalogue_item` or `coupon`.
+    """Redeem exactly one of `points` (money off), `catalogue_item` or `coupon` (the code of any benefit).
 
     Money off and coupons need the basket and its currency. The server computes what it costs and what it is worth.
     """
@@ -76,13 +74,6 @@ class RefundRedemptionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_
     points: Points | None = None
     amount_minor: Annotated[int, Meta(ge=1, le=2**53 - 1, examples=[500])] | None = None
     clerk: Person | None = None
-
-
-class IssueCouponRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Put a coupon of a template into the member's wallet."""
-
-    template: ItemCode
-    source: Reference
 
 
 class ReasonAnswer(Struct, frozen=True, kw_only=True):
@@ -118,7 +109,8 @@ class RedemptionAnswer(Struct, frozen=True, kw_only=True):
     currency: str | None
     basket_minor: int | None
     clerk: str | None
-    coupon_id: str | None
+    benefit_id: str | None
+    checkout_id: str | None
     name: dict[str, str] | None
     begun_at: datetime
     hold_expires_at: datetime
@@ -134,30 +126,6 @@ class Redemptions(Struct, frozen=True, kw_only=True):
 
     data: list[RedemptionAnswer]
     next_cursor: str | None
-
-
-class CouponAnswer(Struct, frozen=True, kw_only=True):
-    """A coupon in a wallet, with its terms."""
-
-    id: str
-    member_id: str
-    code: str
-    state: CouponState
-    template: str
-    name: dict[str, str]
-    discount: Discount
-    currency: str
-    minimum_basket_minor: int
-    channels: list[str] | None
-    source: str
-    issued_at: datetime
-    expires_at: datetime
-
-
-class Coupons(Struct, frozen=True, kw_only=True):
-    """A member's coupons, soonest to expire first."""
-
-    data: list[CouponAnswer]
 
 
 class CatalogueItemAnswer(Struct, frozen=True, kw_only=True):
@@ -184,24 +152,8 @@ def redemption_answer(redemption: Redemption) -> RedemptionAnswer:
         redemption,
         id=public_id(REDEMPTION_PREFIX, redemption.id),
         member_id=public_id(MEMBER_PREFIX, redemption.member_id),
-        coupon_id=public_id(COUPON_PREFIX, redemption.coupon_id) if redemption.coupon_id else None,
-    )
-
-
-def coupon_answer(coupon: Coupon) -> CouponAnswer:
-    """A coupon as it is told."""
-    terms = coupon.template
-    return tell(
-        CouponAnswer,
-        coupon,
-        id=public_id(COUPON_PREFIX, coupon.id),
-        member_id=public_id(MEMBER_PREFIX, coupon.member_id),
-        template=terms.code,
-        name=terms.name,
-        discount=terms.discount,
-        currency=terms.currency,
-        minimum_basket_minor=terms.minimum_basket_minor,
-        channels=terms.channel_codes,
+        benefit_id=public_id(BENEFIT_PREFIX, redemption.benefit_id) if redemption.benefit_id else None,
+        checkout_id=public_id(CHECKOUT_PREFIX, redemption.checkout_id) if redemption.checkout_id else None,
     )
 
 

@@ -30,7 +30,7 @@ from loyalty.web.i18n import Formats, Translator
 from loyalty.web.security.staff_actions import StaffAction, list_actions
 from loyalty.web.staff.person import Desk
 from loyalty.web.state import Services
-from redemption.coupons import Coupon, wallet
+from redemption.benefits.wallet import Benefit, wallet
 from redemption.reading import redemptions_of_member
 from redemption.record import Redemption
 from tiers.ladders import Ladder, get_ladder_version
@@ -80,7 +80,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     older: str | None
     purchases: list[Purchase]
     redemptions: list[Redemption]
-    coupons: list[Coupon]
+    benefits: list[Benefit]
     claims: list[ClaimedItem]
     merges: list[Merge]
     places: Places
@@ -131,7 +131,7 @@ async def read_dossier(
         older=older,
         purchases=await purchase_history(connection, member_id=member.id, limit=LINES),
         redemptions=redemptions,
-        coupons=await wallet(connection, member_id=member.id, person_ids=ids, usable_only=False),
+        benefits=await wallet(connection, member_id=member.id, person_ids=ids, usable_only=False),
         claims=await claimed_items(connection, member_ids=ids, limit=LINES),
         merges=sorted(merges.values(), key=lambda trail: trail.merged_at),
         places=places,

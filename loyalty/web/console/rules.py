@@ -21,7 +21,6 @@ from loyalty.web.i18n import Formats, Translator
 from loyalty.web.staff.person import Desk, read_manager
 from loyalty.web.state import Services
 from redemption.catalogue import list_items
-from redemption.coupon_templates import CouponTemplate, FixedDiscount, list_templates
 from redemption.policies import list_policies
 from tiers.ladders import (
     CalendarYearWindow,
@@ -148,15 +147,12 @@ def _threshold(ladder: Ladder, threshold: int, t: Translator, formats: Formats) 
 
 @get("/catalogue")
 async def show_catalogue(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[Any]:
-    """What points buy: money off, gifts, coupons."""
+    """What points buy: money off, gifts, benefits."""
     async with services.transaction() as connection:
         desk = await read_manager(request, services, connection)
-        t, formats = words(request, desk)
         programme_id = desk.programme.id
-        templates = await list_templates(connection, programme_id=programme_id)
         items = await list_items(connection, programme_id=programme_id, active_only=False)
         rates = await list_policies(connection, programme_id=programme_id)
-        channels = await list_channels(connection, programme_id)
     return console_page(
         request,
         "console/catalogue.html",
@@ -164,17 +160,4 @@ async def show_catalogue(request: Request[Any, Any, Any], services: NamedDepende
         section="catalogue",
         items=items,
         rates=rates,
-        templates=[(template, _discount(template, t, formats)) for template in templates],
-        channels={channel.code: channel.name for channel in channels},
     )
-
-
-def _discount(template: CouponTemplate, t: Translator, formats: Formats) -> str:
-    discount = template.discount
-    if isinstance(discount, FixedDiscount):
-        return t("console.coupon.fixed", amount=formats.money(discount.amount_minor, template.currency))
-    rate = formats.percent(discount.percent_bp)
-    if discount.max_amount_minor is None:
-        return t("console.coupon.percent", rate=rate)
-    most = formats.money(discount.max_amount_minor, template.currency)
-    return t("console.coupon.percent_capped", rate=rate, amount=most)

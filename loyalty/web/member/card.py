@@ -17,12 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.reading import Balance, Expiring, balance, expiring, read_place, write_place
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import InvalidInputError
+from loyalty.kit.programme import Programme
 from loyalty.members.card_token import issue_token
 from loyalty.members.consent import MARKETING_SMS, agrees, current_consents, record_consent
 from loyalty.members.member import Member, person_ids
 from loyalty.members.profile import Profile, ProfileFields, read_profile, update_profile
+from loyalty.web.benefit_words import conditions, gives, read_names
 from loyalty.web.forms import read_form, see_other
-from loyalty.web.i18n import Translator
+from loyalty.web.i18n import Formats, Translator
 from loyalty.web.member import consents
 from loyalty.web.member.history import Line
 from loyalty.web.member.history_reading import read_history
@@ -31,7 +33,7 @@ from loyalty.web.qr import qr_svg
 from loyalty.web.rendering import language_of, page
 from loyalty.web.security.sessions import COOKIES, close_session, end_cookie
 from loyalty.web.state import Services
-from redemption.coupons import Coupon, wallet
+from redemption.benefits.wallet import Benefit, mark_seen, wallet
 from tiers.reading import Standing, standing
 
 _NEWEST: Final = 5
@@ -43,6 +45,14 @@ _SIGN_IN: Final = "/join"
 _CARD: Final = "/me"
 
 
+class WalletLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A benefit in the wallet, in words: what it gives, and where and when it holds."""
+
+    benefit: Benefit
+    gives: str
+    conditions: list[str]
+
+
 class CardView(msgspec.Struct, frozen=True, kw_only=True):
     """What the card shows."""
 
@@ -51,7 +61,7 @@ class CardView(msgspec.Struct, frozen=True, kw_only=True):
     standing: Standing | None
     points: Balance
     expiring: list[Expiring]
-    coupons: list[Coupon]
+    benefits: list[WalletLine]
     lines: list[Line]
     qr: Markup
 
@@ -87,12 +97,30 @@ async def _read_card(
         standing=await standing(connection, programme_id=visitor.programme.id, member_id=member.id, moment=now),
         points=await balance(connection, member_id=member.id),
         expiring=[each for each in await expiring(connection, member_id=member.id) if each.expires_at is not None],
-        coupons=await wallet(
-            connection, member_id=member.id, person_ids=await person_ids(connection, member_id=member.id)
-        ),
+        benefits=await _read_wallet(connection, visitor.programme, member, t, now),
         lines=lines,
         qr=_qr(services, member.id, now, t),
     )
+
+
+async def _read_wallet(
+    connection: AsyncConnection, programme: Programme, member: Member, t: Translator, now: datetime
+) -> list[WalletLine]:
+    """What the person holds; that they see it now is written down."""
+    people = await person_ids(connection, member_id=member.id)
+    held = await wallet(connection, member_id=member.id, person_ids=people)
+    for owner in {benefit.member_id for benefit in held}:
+        await mark_seen(connection, member_id=owner)
+    names = await read_names(connection, programme, t, now)
+    formats = Formats(t.language, programme.zone)
+    return [
+        WalletLine(
+            benefit=benefit,
+            gives=gives(benefit.definition, t, formats),
+            conditions=conditions(benefit.definition, t, formats, names),
+        )
+        for benefit in held
+    ]
 
 
 @get("/me/history", include_in_schema=False)

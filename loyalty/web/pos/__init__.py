@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from loyalty.web.pos import customer, finding, redeeming, undoing
+from loyalty.web.pos import checkouts, customer, finding, redeeming, undoing
 from loyalty.web.staff.person import PAGE_ERRORS
 
 router = Router(
@@ -20,6 +20,11 @@ router = Router(
         customer.show_customer,
         customer.show_offers,
         redeeming.begin_redemption,
+        checkouts.begin_checkout,
+        checkouts.show_checkout,
+        checkouts.use_checkout,
+        checkouts.release_checkout,
+        checkouts.refund_checkout,
         redeeming.show_redemption,
         redeeming.capture_redemption,
         undoing.confirm_void,

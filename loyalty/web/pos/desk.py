@@ -20,6 +20,9 @@ from loyalty.web.pos.words import refusal
 from loyalty.web.rendering import language_of, page
 from loyalty.web.staff.person import TillDesk
 from loyalty.web.state import Services
+from redemption.checkout.errors import UnknownCheckoutError
+from redemption.checkout.record import PREFIX as CHECKOUT_PREFIX
+from redemption.checkout.record import Checkout, get_checkout
 from redemption.errors import UnknownRedemptionError
 from redemption.reading import get_redemption, redemptions_of_channel
 from redemption.till import Redemption
@@ -37,7 +40,14 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def address(self) -> str:
         """Its page."""
+        if self.redemption.checkout_id is not None:
+            return checkout_address(self.redemption.checkout_id)
         return redemption_address(self.redemption.id)
+
+
+def checkout_address(checkout_id: UUID) -> str:
+    """The page of a checkout."""
+    return f"/till/checkouts/{public_id(CHECKOUT_PREFIX, checkout_id)}"
 
 
 def redemption_address(redemption_id: UUID) -> str:
@@ -87,6 +97,15 @@ async def own_redemption(connection: AsyncConnection, desk: TillDesk, reference:
     )
     if found.channel_id != desk.channel.id:
         raise UnknownRedemptionError("there is no such redemption at this till", field="redemption")
+    return found
+
+
+async def own_checkout(connection: AsyncConnection, desk: TillDesk, reference: str) -> Checkout:
+    """A checkout of this till by its public id. Raises UnknownCheckoutError, also for another till's."""
+    identifier = parse_public_id(CHECKOUT_PREFIX, reference, field="checkout")
+    found = await get_checkout(connection, programme_id=desk.programme.id, checkout_id=identifier)
+    if found.channel_id != desk.channel.id:
+        raise UnknownCheckoutError("there is no such checkout at this till", field="checkout")
     return found
 
 

@@ -15,11 +15,11 @@ from loyalty.members.identity import find
 from loyalty.members.member import Member, get_member
 from loyalty.members.profile import read_profiles
 from loyalty.web.forms import read_form, see_other
-from loyalty.web.pos.desk import done_today, redemption_address, till_page, with_names, words
+from loyalty.web.pos.desk import checkout_address, done_today, redemption_address, till_page, with_names, words
 from loyalty.web.staff.person import TillDesk, read_clerk
 from loyalty.web.state import Services
-from redemption.coupons import find_coupon
-from redemption.errors import UnknownCouponError
+from redemption.benefits.errors import UnknownBenefitError
+from redemption.benefits.wallet import find_benefit
 from redemption.reading import find_by_receipt
 
 _NOT_FOUND: Final = 404
@@ -115,8 +115,8 @@ async def _named(connection: AsyncConnection, services: Services, desk: TillDesk
     found = [member for member in shown if member.state == "active"]
     if not found:
         try:
-            coupon = await find_coupon(connection, programme_id=programme_id, code=text)
-        except UnknownCouponError:
+            coupon = await find_benefit(connection, programme_id=programme_id, code=text)
+        except UnknownBenefitError:
             return []
         found = [await get_member(connection, programme_id=programme_id, member_id=coupon.member_id)]
     return found
@@ -129,7 +129,9 @@ async def find_receipt(request: Request[Any, Any, Any], services: NamedDependenc
     async with services.transaction() as connection:
         desk = await read_clerk(request, services, connection)
         t, _ = words(request, desk)
-        found = await find_by_receipt(connection, channel_id=desk.channel.id, receipt_number=number) if number else []
+        every = await find_by_receipt(connection, channel_id=desk.channel.id, receipt_number=number) if number else []
+        # A checkout has one page, whatever it is made of.
+        found = list({each.checkout_id or each.id: each for each in every}.values())
         if len(found) >= _SEVERAL:
             return till_page(
                 request,
@@ -150,4 +152,6 @@ async def find_receipt(request: Request[Any, Any, Any], services: NamedDependenc
                 receipt_error=message,
                 status_code=_NOT_FOUND if number else _REFUSED,
             )
-    return see_other(redemption_address(found[0].id))
+    (only,) = found
+    address = checkout_address(only.checkout_id) if only.checkout_id else redemption_address(only.id)
+    return see_other(address)

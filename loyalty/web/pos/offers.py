@@ -6,18 +6,24 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.reading import Balance, balance
+from loyalty.campaigns.giving import facts_of_member
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import ConflictError, InvalidInputError
-from loyalty.kit.programme import Channel
+from loyalty.kit.programme import Channel, get_programme
 from loyalty.members.member import Member, person_ids
 from loyalty.members.profile import Profile, read_profile
+from loyalty.web.basket_reasons import reason_sentence
+from loyalty.web.benefit_words import gives
 from loyalty.web.i18n import Formats, Translator
 from loyalty.web.pos.amounts import parse_amount
 from loyalty.web.pos.words import refusal
 from loyalty.web.staff.person import TillDesk
 from loyalty.web.state import Services
+from redemption.basket import Basket, Candidate, Line, price_basket
+from redemption.basket import Member as Facts
+from redemption.benefits.wallet import USABLE, Benefit, wallet
 from redemption.catalogue import CatalogueItem, list_items
-from redemption.coupons import Coupon, wallet
+from redemption.checks import read_clock
 from redemption.money_off import Quote, RedemptionPolicy, price, quote, worth_minor
 from redemption.policies import find_policy
 from tiers.reading import Standing, standing
@@ -32,14 +38,20 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
     standing: Standing | None
     policy: RedemptionPolicy | None
     worth_minor: int | None
+    facts: Facts
 
 
 class CouponOffer(msgspec.Struct, frozen=True, kw_only=True):
-    """A coupon of the wallet: what it takes off this basket, or in a sentence why it cannot be used now."""
+    """A benefit of the wallet: what it gives, what it takes off this basket by itself, or why it cannot be used now.
 
-    coupon: Coupon
+    `usable` are those that can be chosen: with a basket, those that apply to it and those that are handed over.
+    """
+
+    benefit: Benefit
+    gives: str
     discount_minor: int | None
     refused: str | None
+    usable: bool
 
 
 class ItemOffer(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +97,7 @@ async def read_customer(connection: AsyncConnection, services: Services, desk: T
         standing=await standing(connection, programme_id=desk.programme.id, member_id=member.id, moment=utc_now()),
         policy=policy,
         worth_minor=worth_minor(policy, max(points.spendable, 0)) if policy else None,
+        facts=await facts_of_member(connection, programme_id=desk.programme.id, member_id=member.id),
     )
 
 
@@ -114,7 +127,8 @@ async def read_offers(
     chosen = points if points is not None else (told.max_points if told else 0)
     off_minor, points_error = _price(customer, chosen, basket_minor, told, t, formats)
     people = await person_ids(connection, member_id=customer.member.id)
-    coupons = await wallet(connection, member_id=customer.member.id, person_ids=people)
+    benefits = await wallet(connection, member_id=customer.member.id, person_ids=people)
+    basket = None if basket_minor is None else await basket_of(connection, channel, basket_minor)
     return Offers(
         amount=amount,
         basket_minor=basket_minor,
@@ -124,7 +138,7 @@ async def read_offers(
         off_minor=off_minor,
         points_error=points_error,
         why=why,
-        coupons=[_coupon_offer(coupon, channel, basket_minor, t, formats) for coupon in coupons],
+        coupons=[_coupon_offer(benefit, customer, basket, t, formats) for benefit in benefits],
         items=[
             ItemOffer(item=item, missing=max(0, item.points_cost - customer.points.spendable))
             for item in await list_items(connection, programme_id=customer.member.programme_id)
@@ -167,22 +181,42 @@ def why_not_more(told: Quote, spendable: int, policy: RedemptionPolicy, t: Trans
     return [t("pos.why.share", share=share, limit=formats.money(told.limit_minor, told.currency))]
 
 
+async def basket_of(connection: AsyncConnection, channel: Channel, basket_minor: int) -> Basket:
+    """A basket of which the till knows the sum alone, now."""
+    return Basket(
+        currency=channel.currency,
+        channel=channel.code,
+        channel_kind=channel.kind,
+        moment=await read_clock(connection),
+        time_zone=(await get_programme(connection, channel.programme_id)).time_zone,
+        lines=(whole_sum(basket_minor),),
+    )
+
+
+def whole_sum(basket_minor: int) -> Line:
+    """All of a purchase as one line, where nobody types what is in it."""
+    return Line(sku="basket", quantity=1, amount_minor=basket_minor)
+
+
 def _coupon_offer(
-    coupon: Coupon, channel: Channel, basket_minor: int | None, t: Translator, formats: Formats
+    benefit: Benefit, customer: Customer, basket: Basket | None, t: Translator, formats: Formats
 ) -> CouponOffer:
-    terms = coupon.template
-    refused = None
-    if coupon.state == "locked":
+    """What the engine says of one benefit by itself."""
+    terms = benefit.definition.terms
+    discount_minor, refused = None, None
+    if benefit.state not in USABLE:
         refused = t("pos.coupon.locked")
-    elif terms.channel_codes is not None and channel.code not in terms.channel_codes:
-        refused = t("pos.coupon.elsewhere")
-    elif terms.currency != channel.currency:
-        refused = t("pos.coupon.currency", currency=terms.currency)
-    elif basket_minor is not None and basket_minor < terms.minimum_basket_minor:
-        refused = t("pos.coupon.minimum", minimum=formats.money(terms.minimum_basket_minor, terms.currency))
-    usable = refused is None and basket_minor is not None
+    elif benefit.waiting:
+        refused = t("benefits.wallet.waiting", day=formats.day(benefit.valid_from))
+    elif terms is not None and basket is not None:
+        priced = price_basket(basket, customer.facts, [Candidate(reference=benefit.code, terms=terms)])
+        for each in priced.refused:
+            refused = reason_sentence(t, formats, each.reason, currency=basket.currency)
+        discount_minor = priced.discount_minor if refused is None else None
     return CouponOffer(
-        coupon=coupon,
-        discount_minor=terms.discount_minor(basket_minor) if usable and basket_minor is not None else None,
+        benefit=benefit,
+        gives=gives(benefit.definition, t, formats),
+        discount_minor=discount_minor,
         refused=refused,
+        usable=refused is None and (terms is None or basket is not None),
     )

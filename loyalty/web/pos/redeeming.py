@@ -57,8 +57,8 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
 async def begin_redemption(
     request: Request[Any, Any, Any], services: NamedDependency[Services], member_id: FromPath[str]
 ) -> Response[Any]:
-    """Hold points, a coupon or an item of the catalogue for this customer; sent twice, one hold."""
-    form = await read_form(request, "key", "amount", "points", "coupon", "item")
+    """Hold points or an item of the catalogue for this customer; sent twice, one hold."""
+    form = await read_form(request, "key", "amount", "points", "item")
     try:
         async with services.transaction() as connection:
             desk = await read_clerk(request, services, connection)
@@ -76,7 +76,7 @@ async def begin_redemption(
                 **_choice(form, desk.channel.currency),
             )
     except REFUSALS as error:
-        return await _refuse_begin(request, services, member_id, form, error)
+        return await refuse_begin(request, services, member_id, form, error)
     return see_other(redemption_address(held.id))
 
 
@@ -85,17 +85,16 @@ def _choice(form: dict[str, str], currency: str) -> dict[str, Any]:
     if form["item"]:
         return {"catalogue_item": form["item"]}
     basket = {"basket_minor": parse_amount(form["amount"], currency), "currency": currency}
-    if form["coupon"]:
-        return basket | {"coupon": form["coupon"]}
     points = read_points(form["points"])
     if points is None:
         raise InvalidInputError("a whole number of points is needed", field="points")
     return basket | {"points": points}
 
 
-async def _refuse_begin(
+async def refuse_begin(
     request: Request[Any, Any, Any], services: Services, member_id: str, form: dict[str, str], error: DomainError
 ) -> Response[Any]:
+    """Show the customer again, with what was typed and why nothing was held."""
     async with services.transaction() as connection:
         desk = await read_clerk(request, services, connection)
         member = await active_member(connection, desk, member_id)
@@ -108,13 +107,14 @@ async def _refuse_begin(
             desk,
             member,
             amount=form["amount"][:LONGEST_AMOUNT],
-            points=read_points(form["points"]),
+            points=read_points(form.get("points", "")),
             error=say(request, desk, error),
-            status_code=_status(error),
+            status_code=status_of(error),
         )
 
 
-def _status(error: DomainError) -> int:
+def status_of(error: DomainError) -> int:
+    """The status of a page that shows a refusal."""
     return _REFUSED if isinstance(error, InvalidInputError) else error.status
 
 
@@ -148,7 +148,7 @@ async def redemption_page(
         request,
         template,
         desk,
-        status_code=200 if error is None else _status(error),
+        status_code=200 if error is None else status_of(error),
         here=redemption_address(redemption.id),
         sale=await _read_sale(connection, services, redemption),
         receipt=receipt,

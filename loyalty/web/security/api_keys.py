@@ -37,6 +37,7 @@ Scope = Literal[
     "tiers:write",
     "redemptions:read",
     "redemptions:write",
+    "benefits:write",
     "items:read",
     "items:write",
     "codes:export",

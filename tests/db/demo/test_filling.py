@@ -22,7 +22,7 @@ from loyalty.kit.clock import end_of_month, local_date, start_of_local_day
 from loyalty.kit.programme import Programme
 from loyalty.members.identity import find
 from loyalty.members.member import Member, person_ids
-from redemption.coupons import wallet
+from redemption.benefits.wallet import wallet
 from tests.db.demo.conftest import MEMBERS, SEED, Telling, clock_definition
 from tests.roles import as_owner
 from tiers.reading import history

@@ -16,12 +16,15 @@ from ledger.reading import Balance, balance, lots
 from ledger.units import Unit, define_unit
 from loyalty.kit.programme import Programme, get_channel
 from redemption import till
+from redemption.benefits.definition import Coupon, DaysFromIssue, Definition
+from redemption.benefits.issuing import issue
+from redemption.benefits.templates import Template, publish_definition
+from redemption.benefits.wallet import Benefit
 from redemption.catalogue import CatalogueItem, save_item
-from redemption.coupon_templates import CouponTemplate, Discount, FixedDiscount, publish_template
-from redemption.coupons import Coupon, issue_coupon
 from redemption.money_off import RedemptionPolicy
 from redemption.policies import publish_policy
 from redemption.record import Redemption
+from redemption.terms import Effect, FixedOff, Minimum, Terms
 from tests.roles import as_owner
 
 NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
@@ -72,16 +75,22 @@ class Till:
         usual: dict[str, Any] = {"currency": "CNY", "step_points": 100, "step_amount_minor": 100, "max_share_bp": 5_000}
         return await publish_policy(self.connection, programme_id=self.programme.id, **(usual | fields))
 
-    async def template(self, code: str = "ten-off", discount: Discount | None = None, **fields: Any) -> CouponTemplate:
+    async def template(
+        self, code: str = "ten-off", effect: Effect | None = None, *, terms: dict[str, Any] | None = None, **fields: Any
+    ) -> Template:
         """10 yuan off a basket of 50 or more, for 30 days, everywhere."""
-        usual: dict[str, Any] = {"currency": "CNY", "minimum_basket_minor": 5_000, "valid_days": 30}
-        return await publish_template(
-            self.connection,
-            programme_id=self.programme.id,
-            code=code,
-            name={"zh": "减十元", "en": "Ten off"},
-            discount=discount or FixedDiscount(amount_minor=1_000),
-            **(usual | fields),
+        usual: dict[str, Any] = {"currency": "CNY", "minimum": Minimum(amount_minor=5_000)}
+        gives = Coupon(terms=Terms(effect=effect or FixedOff(amount_minor=1_000), **(usual | (terms or {}))))
+        definition: dict[str, Any] = {
+            "name": {"zh": "减十元", "en": "Ten off"},
+            "gives": gives,
+            "validity": DaysFromIssue(days=30),
+        }
+        return await self.publish(code, Definition(**(definition | fields)))
+
+    async def publish(self, code: str, definition: Definition) -> Template:
+        return await publish_definition(
+            self.connection, programme_id=self.programme.id, code=code, definition=definition, actor="test"
         )
 
     async def item(self, code: str = "mug", points_cost: int = 300, **fields: Any) -> CatalogueItem:
@@ -90,11 +99,9 @@ class Till:
             self.connection, programme_id=self.programme.id, code=code, name=name, points_cost=points_cost, **fields
         )
 
-    async def issue(self, code: str = "ten-off", **fields: Any) -> Coupon:
+    async def issue(self, code: str = "ten-off", **fields: Any) -> Benefit:
         usual: dict[str, Any] = {"member_id": self.member_id, "key": self.key(), "source": "test"}
-        return await issue_coupon(
-            self.connection, programme_id=self.programme.id, template_code=code, **(usual | fields)
-        )
+        return await issue(self.connection, programme_id=self.programme.id, template_code=code, **(usual | fields))
 
     async def begin(self, points: int | None = None, **fields: Any) -> Redemption:
         usual: dict[str, Any] = {"member_id": self.member_id, "channel_id": self.channel_id, "key": self.key()}

@@ -9,9 +9,11 @@ import pytest
 
 from loyalty.kit.errors import InvalidInputError, NotFoundError
 from redemption import errors
+from redemption.benefits.errors import BenefitUsedError
+from redemption.benefits.wallet import wallet
 from redemption.catalogue import get_item, list_items
-from redemption.coupons import wallet
 from redemption.stale import sweep
+from redemption.terms import Minimum
 from tests.db.redemption.conftest import Till
 
 
@@ -29,7 +31,7 @@ async def test_an_item_costs_its_points_and_leaves_the_stock(desk: Till) -> None
 
     captured = await desk.capture(held)
 
-    assert (captured.state, captured.coupon_id) == ("captured", None)
+    assert (captured.state, captured.benefit_id) == ("captured", None)
     assert (await _stock(desk), await desk.spendable()) == (1, 700)
 
 
@@ -120,7 +122,7 @@ async def test_a_coupon_bought_is_in_the_wallet_at_capture(desk: Till) -> None:
     captured = await desk.capture(held)
 
     (coupon,) = await wallet(desk.connection, member_id=desk.member_id)
-    assert (coupon.id, coupon.state, coupon.template.code) == (captured.coupon_id, "issued", "ten-off")
+    assert (coupon.id, coupon.state, coupon.template_code) == (captured.benefit_id, "issued", "ten-off")
 
 
 async def test_a_coupon_bought_has_the_terms_it_had_when_the_till_began(desk: Till) -> None:
@@ -128,10 +130,10 @@ async def test_a_coupon_bought_has_the_terms_it_had_when_the_till_began(desk: Ti
     await desk.item(code="ten-off", coupon_template_code="ten-off")
     await desk.earn(300)
     held = await desk.begin(catalogue_item="ten-off")
-    await desk.template(minimum_basket_minor=9_900)
+    await desk.template(terms={"minimum": Minimum(amount_minor=9_900)})
     await desk.capture(held)
     (coupon,) = await wallet(desk.connection, member_id=desk.member_id)
-    assert coupon.template == first
+    assert coupon.definition == first.definition
 
 
 async def test_voiding_takes_the_coupon_back(desk: Till) -> None:
@@ -156,7 +158,7 @@ async def test_unless_it_was_used_meanwhile(desk: Till) -> None:
     await desk.capture(used, "R-2")
 
     for step in (desk.void, desk.refund):
-        with pytest.raises(errors.CouponUsedError):
+        with pytest.raises(BenefitUsedError):
             async with desk.connection.begin_nested():
                 await step(bought)
     assert await desk.spendable() == 0

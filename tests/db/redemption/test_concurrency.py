@@ -109,7 +109,7 @@ async def test_one_coupon_at_ten_tills_is_used_once(committed_engine: AsyncEngin
         await shop.template()
         coupon = await shop.issue()
     answers = await asyncio.gather(*(_begin(committed_engine, shop, coupon=coupon.code) for _ in range(10)))
-    assert _told(answers) == {"held": 1, "coupon-not-usable": 9}
+    assert _told(answers) == {"held": 1, "benefit-not-usable": 9}
 
 
 async def test_capture_and_void_at_once_end_in_one_of_both(committed_engine: AsyncEngine, shop: Till) -> None:

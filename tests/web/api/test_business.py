@@ -235,7 +235,7 @@ async def test_a_voided_redemption_gives_everything_back(brand_api: Api, rich_me
         ({"points": 500, "basket_minor": 900}, 409, "above-share-of-basket"),
         ({"currency": "USD"}, 409, "wrong-currency"),
         ({"points": None, "catalogue_item": "nothing"}, 404, "not-found"),
-        ({"points": None, "coupon": "NOTHING"}, 404, "unknown-coupon"),
+        ({"points": None, "coupon": "NOTHING"}, 404, "unknown-benefit"),
         ({"points": None}, 400, "invalid-input"),
         ({"catalogue_item": "gift-box"}, 400, "invalid-input"),
     ],
@@ -274,9 +274,9 @@ async def test_a_catalogue_item_and_a_coupon_are_redeemed_at_the_servers_price(
     held = (await brand_api.post("/redemptions", body)).json()
     assert (held["points"], held["name"]["en"], await _spendable(brand_api, rich_member)) == (300, "Gift box", 700)
     issued = (
-        await brand_api.post(f"/members/{rich_member}/coupons", {"template": "welcome", "source": "campaign:1"})
+        await brand_api.post(f"/members/{rich_member}/benefits", {"template": "welcome", "source": "campaign:1"})
     ).json()
-    assert (await brand_api.get(f"/members/{rich_member}/coupons")).json()["data"] == [issued]
+    assert (await brand_api.get(f"/members/{rich_member}/benefits")).json()["data"] == [issued]
     used = _begin(rich_member, points=None, coupon=issued["code"])
     assert (await brand_api.post("/redemptions", used)).json()["amount_minor"] == 1000
     assert len((await brand_api.get(f"/members/{rich_member}/redemptions")).json()["data"]) == 2

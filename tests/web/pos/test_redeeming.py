@@ -13,11 +13,11 @@ from loyalty.kit.clock import utc_now
 from loyalty.kit.db import transaction
 from loyalty.members.card_token import issue_token
 from loyalty.members.member import Member
+from redemption.benefits.issuing import issue
 from redemption.catalogue import save_item
-from redemption.coupon_templates import FixedDiscount, publish_template
-from redemption.coupons import issue_coupon
 from redemption.reading import redemptions_of_member
 from redemption.record import Redemption
+from tests.factories import make_coupon
 from tests.roles import as_owner
 from tests.web.house import House
 from tests.web.member.conftest import Browser
@@ -137,17 +137,9 @@ async def test_one_field_takes_everything_that_names_a_member(house: House, cler
 async def test_a_scanned_coupon_brings_its_member_and_is_used(house: House, clerk: Browser) -> None:
     member = await house.member(name="Gao Ying")
     async with transaction(house.engine) as connection:
-        await publish_template(
-            connection,
-            programme_id=house.programme.id,
-            code="welcome",
-            name={"zh": "新人券", "en": "Welcome"},
-            discount=FixedDiscount(amount_minor=2000),
-            currency="CNY",
-            minimum_basket_minor=10_000,
-            valid_days=30,
-        )
-        coupon = await issue_coupon(
+        names = {"zh": "新人券", "en": "Welcome"}
+        await make_coupon(connection, house.programme, "welcome", names, off_minor=2000, from_minor=10_000)
+        coupon = await issue(
             connection,
             programme_id=house.programme.id,
             member_id=member.id,
@@ -161,15 +153,24 @@ async def test_a_scanned_coupon_brings_its_member_and_is_used(house: House, cler
     assert "Enter the basket first" in clerk.words
     page = f"/till/members/{member.public_id}"
     await clerk.get(f"{page}?amount=99")
-    assert "From ¥100.00" in clerk.words
+    assert "It needs a basket of ¥100.00; ¥1.00 more to go." in clerk.words
+    await clerk.send(f"{page}/checkout", key=key_of(clerk), amount="99", coupon=coupon.code)
+    assert "Welcome: It needs a basket of ¥100.00" in clerk.words
     await clerk.get(f"{page}?amount=150")
-    assert "Use: −¥20.00" in clerk.words
+    assert "−¥20.00" in clerk.words
 
-    await clerk.send(f"{page}/redeem", key=key_of(clerk), amount="150", coupon=coupon.code)
+    await clerk.send(f"{page}/checkout", key=key_of(clerk), amount="150", coupon=coupon.code)
 
     assert clerk.heading == "Take ¥20.00 off"
-    await clerk.send(f"{here(clerk)}/capture", key=key_of(clerk), receipt="R-9")
+    at = re.search(r"/till/checkouts/chk_\w+", clerk.text)
+    assert at is not None
+    await clerk.send(f"{at[0]}/use", key=key_of(clerk), receipt="R-9")
     assert "Welcome −¥20.00 To pay ¥130.00" in clerk.words
+    await clerk.send("/till/receipts", receipt="R-9")
+    await clerk.send(f"{at[0]}/refund", key=key_of(clerk))
+    assert clerk.heading == "Given back"
+    await clerk.get(f"{page}?amount=150")
+    assert "−¥20.00" in clerk.words
 
 
 async def test_a_gift_of_the_catalogue_is_handed_over(house: House, clerk: Browser) -> None:
