@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty.commands import items_keys, items_packing, items_press
 from loyalty.commands.items_options import actor, open_keys, range_uuid
 from loyalty.commands.items_products import product
+from loyalty.commands.items_thresholds import thresholds
 from loyalty.commands.running import REFUSED, Opened, answer_json, json_option, programme_option, run_in_transaction
 from loyalty.items.checking import CHECK_LIMIT, Check, check_serials
 from loyalty.items.codes import ItemCode
@@ -43,7 +44,7 @@ def items() -> None:
     """Products and their codes: mint, print, pack, move, recall."""
 
 
-for _command in (product, *items_press.COMMANDS, *items_keys.COMMANDS, *items_packing.COMMANDS):
+for _command in (product, thresholds, *items_press.COMMANDS, *items_keys.COMMANDS, *items_packing.COMMANDS):
     items.add_command(_command)
 
 
