@@ -11,9 +11,8 @@ from loyalty.settings import Settings
 from loyalty.web.app import create_app
 
 GARBAGE_AT: Final = (20_000, 10, 50)
-"""How many new objects, younger and middle collections lead to the next collection. Python's own first figure is 700,
-which thirty requests that wait for one COMMIT exceed several times over: it then looks through what is anything but
-garbage, for more than half of the process's time."""
+"""How many new objects, younger and middle collections lead to the next collection. With Python's own first figure,
+700, collecting took 63 % of the process's time while thirty-two connections posted."""
 
 
 def application() -> Litestar:
