@@ -36,6 +36,7 @@ BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
         "css/console.css",
         "css/trace.css",
         "css/campaigns.css",
+        "css/segments.css",
     ),
     "api.css": (*_SHARED_STYLE, "css/api.css"),
 }

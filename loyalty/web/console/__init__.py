@@ -17,6 +17,7 @@ from loyalty.web.console import (
     prints,
     rules,
     scans,
+    segments,
     trace,
     trace_wholes,
 )
@@ -52,6 +53,7 @@ router = Router(
         links.add_one,
         links.change_one,
         *campaigns.HANDLERS,
+        *segments.HANDLERS,
         rules.show_rules,
         rules.show_tiers,
         rules.show_catalogue,

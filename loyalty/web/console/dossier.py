@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.reading import Balance, Expiring, Lot, Place, balances, expiring, history, lots, write_place
 from ledger.units import Unit, list_units
+from loyalty.campaigns.segments.tags import tags_of
 from loyalty.channels.orders.reading import Purchase, purchase_history
 from loyalty.items.reading import ClaimedItem, claimed_items
 from loyalty.kit.clock import utc_now
@@ -69,6 +70,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     person_ids: list[UUID]
     identities: list[IdentityLine]
     consents: list[Consent]
+    tags: list[str]
     seen_by: list[StaffAction]
     standing: Standing | None
     tier_lines: list[TierLine]
@@ -117,6 +119,7 @@ async def read_dossier(
             IdentityLine(identity=each, value=each.value if revealed else _masked(each)) for each in profile.identities
         ],
         consents=await consent_history(connection, member_id=member.id),
+        tags=await tags_of(connection, member_id=member.id),
         seen_by=await list_actions(connection, programme_id=programme.id, subject_id=member.id),
         standing=await standing(connection, programme_id=programme.id, member_id=member.id, moment=utc_now()),
         tier_lines=await _read_tiers(connection, programme, member, t, formats),

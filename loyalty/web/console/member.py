@@ -85,6 +85,7 @@ async def _show(
         error=error,
         needs_approval=needs_approval,
         saved=request.query_params.get("saved"),
+        tag_refused=request.query_params.get("tag") == "refused",
         merge_reference=lambda trail: public_id(MERGE_PREFIX, trail.id),
         member_reference=lambda identifier: public_id(MEMBER_PREFIX, identifier),
     )

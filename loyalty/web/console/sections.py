@@ -9,6 +9,7 @@ import msgspec
 Section = Literal[
     "overview",
     "members",
+    "segments",
     "ledger",
     "codes",
     "packing",
@@ -38,7 +39,7 @@ class Group(msgspec.Struct, frozen=True):
 
 GROUPS: Final = (
     Group("home", ("overview",)),
-    Group("people", ("members",)),
+    Group("people", ("members", "segments")),
     Group("offers", ("tiers", "rules", "campaigns", "catalogue")),
     Group("items", ("codes", "packing", "trace", "alerts", "scans", "links")),
     Group("books", ("ledger",)),
