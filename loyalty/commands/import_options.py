@@ -11,8 +11,10 @@ import msgspec
 
 from loyalty.channels.files.lines import STANDARD_INPUT
 from loyalty.channels.files.mapping import (
+    CAMPAIGN_ROLES,
     MEMBER_ROLES,
     ORDER_ROLES,
+    CampaignMapping,
     Cancellations,
     FileFormat,
     Mapping,
@@ -26,7 +28,7 @@ from loyalty.channels.files.orders_in import UnknownCustomer
 from loyalty.commands.running import json_option, programme_option
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Section = TypeVar("Section", FileFormat, MemberMapping, OrderMapping)
+Section = TypeVar("Section", FileFormat, MemberMapping, OrderMapping, CampaignMapping)
 
 
 class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +72,20 @@ class MemberOptions(ImportOptions, frozen=True, kw_only=True):
             region=self.region,
         )
         return _changed(whole.file, encoding=self.encoding, delimiter=self.delimiter), people
+
+
+class CampaignOptions(ImportOptions, frozen=True, kw_only=True):
+    """The options of `import campaigns`."""
+
+    def read(self) -> tuple[FileFormat, CampaignMapping]:
+        """The mapping that they make. Raises InvalidInputError naming the option or the place in the file."""
+        whole = self._whole()
+        campaigns = _changed(
+            whole.campaigns,
+            columns={**whole.campaigns.columns, **read_columns(self.columns, CAMPAIGN_ROLES)},
+            day_format=self.time_format,
+        )
+        return _changed(whole.file, encoding=self.encoding, delimiter=self.delimiter), campaigns
 
 
 class OrderOptions(ImportOptions, frozen=True, kw_only=True):

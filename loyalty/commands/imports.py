@@ -1,4 +1,4 @@
-"""Exports in: `tallystar import members|orders`."""
+"""Exports in: `tallystar import members|orders|campaigns`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ from loyalty.channels.files.mapping import FileFormat
 from loyalty.channels.files.members_in import MemberImport
 from loyalty.channels.files.orders_in import OrderImport
 from loyalty.channels.files.refusals import RefusalFile
-from loyalty.channels.files.tally import MemberTally, OrderTally, Tally
-from loyalty.commands.import_options import ImportOptions, MemberOptions, OrderOptions, common_options, order_options
+from loyalty.channels.files.tally import CampaignTally, MemberTally, OrderTally, Tally
+from loyalty.commands.import_options import (
+    CampaignOptions,
+    ImportOptions,
+    MemberOptions,
+    OrderOptions,
+    common_options,
+    order_options,
+)
 from loyalty.commands.progress import Counter
 from loyalty.commands.running import REFUSED, STOPPED, Opened, answer_json, run
+from loyalty.effects.importing import CampaignImport
 from loyalty.kit.db import transaction
 from loyalty.kit.programme import Channel
 from loyalty.runtime import open_keyring
@@ -70,7 +78,7 @@ class _Run(msgspec.Struct):
 
 @click.group("import")
 def imports() -> None:
-    """Members and orders from a shop's exports.
+    """Members, orders and campaigns from a shop's exports.
 
     FILE is delimited text with a header, plain or gzipped, or - for standard input. Which column is what is said by a
     mapping file, by --column, or by columns that are called like their role. An import can be stopped with Ctrl-C, or
@@ -124,6 +132,36 @@ def import_orders(**given: Any) -> None:
         return await importer.run(running.exports)
 
     _finish(options, _import(options, file_format, work), _order_lines)
+
+
+@imports.command("campaigns")
+@common_options
+def import_campaigns(**given: Any) -> None:
+    """Campaigns that a channel sent, to whom, and which of their benefits came back; members first.
+
+    Roles of columns: campaign, kind, starts, ends; customer; benefit, used, store, clerk, discount. A file with starts
+    holds campaigns, one with used what came back, any other who was sent what.
+    """
+    options = CampaignOptions(**given)
+    file_format, mapping = options.read()
+
+    async def work(opened: Opened, channel: Channel, running: _Run) -> CampaignTally:
+        importer = CampaignImport(
+            opened.engine,
+            open_keyring(opened.settings),
+            channel=channel,
+            mapping=mapping,
+            refusals=running.refusals,
+            watcher=running,
+        )
+        return await importer.run(running.exports)
+
+    _finish(options, _import(options, file_format, work), _campaign_lines)
+
+
+def _campaign_lines(tally: CampaignTally) -> list[str]:
+    sent = f"{tally.campaigns_added:,} added, sent to {tally.sends_added:,} more members"
+    return [f"Campaigns  {sent}, {tally.uses_added:,} more uses, {tally.lines_refused:,} lines refused"]
 
 
 def _import(

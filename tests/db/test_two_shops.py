@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.reading import balances, lots
 from loyalty.channels.orders.reading import purchase_history
+from loyalty.effects.measuring import effect_of, list_campaigns
 from loyalty.kit.crypto import Keyring
 from loyalty.kit.db import create_engine
 from loyalty.kit.programme import Programme, get_programme
@@ -33,6 +34,7 @@ from loyalty.members.merge import merge, unmerge
 from loyalty.runtime import KEYRING_FILE
 from tests.conftest import _clone
 from tests.db.plain_books import Books, Customer
+from tests.db.plain_effects import Campaigns, newcombe, welch
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -90,6 +92,16 @@ class Installation:
             self.import_file("orders", "online_orders.csv.gz", "online", "online-shop.toml"),
             self.import_file("orders", "store_baskets.csv.gz", "store", "grocer.toml"),
         ]
+
+    def import_campaigns(self) -> tuple[int, dict[str, Any]]:
+        """Campaigns, who was sent them, what came back; the exit code, and the answer."""
+        files = ("store_campaigns.csv.gz", "store_campaign_households.csv.gz", "store_coupon_redemptions.csv.gz")
+        words = ["import", "campaigns", *(str(DATA / file) for file in files), "--channel", "store"]
+        words += ["--mapping", str(MAPPINGS / "grocer.toml"), "--json"]
+        done = subprocess.run(
+            self.arguments(*words), env=self.environment, cwd=self.home, capture_output=True, check=False
+        )
+        return done.returncode, json.loads(done.stdout)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.url) as connection:
@@ -243,6 +255,46 @@ async def test_merging_and_parting_two_members_conserves_points_and_lots(
     assert [[part[0] for part in await owned(one)], [part[0] for part in await owned(other)]] == [
         [part[0] for part in lot] for lot in before
     ]
+
+
+async def test_the_grocers_campaigns_show_what_plain_python_makes_of_the_files(
+    shops: Installation, books: Books, connection: AsyncConnection, programme: Programme
+) -> None:
+    plain = Campaigns(DATA, books)
+    code, told = shops.import_campaigns()
+    assert (code == 0) == (plain.unknown == 0)
+    assert told["lines_refused"] == plain.unknown
+    assert told["campaigns_added"] == len(plain.days) == 27
+    assert told["sends_added"] == sum(len(people) for people in plain.sent.values())
+    assert told["uses_added"] == sum(len(uses) for uses in plain.uses.values())
+    again = shops.import_campaigns()[1]
+    assert again["campaigns_added"] == again["sends_added"] == again["uses_added"] == 0
+
+    certain = 0
+    for campaign in await list_campaigns(connection, programme_id=programme.id):
+        effect = await effect_of(connection, programme_id=programme.id, campaign_id=campaign.id)
+        exposed, control = (plain.group(campaign.code, exposed=each) for each in (True, False))
+        for sample, orders, group in (
+            (effect.exposed, effect.exposed_orders, exposed),
+            (effect.control, effect.control_orders, control),
+        ):
+            assert (sample.members, sample.buyers, orders) == (len(group.spent), group.buyers, sum(group.orders))
+            assert sample.total_minor == sum(group.spent)
+            assert sample.squares == sum(value * value for value in group.spent)
+        assert effect.uses == len(plain.uses[campaign.code])
+        assert effect.used == len({person for person, _ in plain.uses[campaign.code]})
+        assert effect.revenue_with_minor == plain.revenue_with(campaign.code)
+        assert not effect.held_out
+        for found, (middle, low, high) in (
+            (effect.spending, welch(exposed, control)),
+            (effect.buying, newcombe(exposed, control)),
+        ):
+            assert found is not None
+            assert found.estimate == pytest.approx(middle, rel=1e-9, abs=1e-9)
+            assert found.low == pytest.approx(low, rel=1e-4)
+            assert found.high == pytest.approx(high, rel=1e-4)
+        certain += effect.spending is not None and effect.spending.certain
+    assert certain > 0
 
 
 def test_an_import_killed_half_way_and_run_again_ends_in_the_same_books(

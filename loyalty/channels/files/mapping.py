@@ -41,6 +41,11 @@ OrderRole: TypeAlias = Literal[
 MemberRole: TypeAlias = Literal["customer", "card", "phone", "email", "name", "birthday", "joined"]
 """What a column of a members file may be."""
 
+CampaignRole: TypeAlias = Literal[
+    "campaign", "kind", "starts", "ends", "customer", "benefit", "used", "store", "clerk", "discount"
+]
+"""What a column of the files of campaigns may be: of campaigns, of who was sent one, and of what came back."""
+
 Rounding: TypeAlias = Literal["floor", "half_up", "ceil"]
 """How the fraction of a minor unit that a document's exact sum may have is rounded: down, to the nearest, or up."""
 
@@ -48,6 +53,7 @@ Cancellations: TypeAlias = Literal["none", "prefix", "sign"]
 """How a cancellation is told: not at all, by how its number starts, or by being negative."""
 
 ORDER_ROLES: Final[tuple[OrderRole, ...]] = get_args(OrderRole)
+CAMPAIGN_ROLES: Final[tuple[CampaignRole, ...]] = get_args(CampaignRole)
 MEMBER_ROLES: Final[tuple[MemberRole, ...]] = get_args(MemberRole)
 IDENTITY_ROLES: Final[tuple[Literal["customer", "card", "phone", "email"], ...]] = (
     "customer",
@@ -123,12 +129,23 @@ class MemberMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         _check_zone(self.time_zone)
 
 
+class CampaignMapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the files of campaigns hold. `day_format` is strptime's; None reads YYYY-MM-DD."""
+
+    columns: dict[CampaignRole, str] = {}
+    day_format: str | None = None
+
+    def check(self) -> None:
+        """Nothing to find fault with."""
+
+
 class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A mapping file: tables `file`, `orders` and `members`, each with defaults for what it leaves out."""
+    """A mapping file: tables `file`, `orders`, `members` and `campaigns`, each with defaults for what it leaves out."""
 
     file: FileFormat = FileFormat()
     orders: OrderMapping = OrderMapping()
     members: MemberMapping = MemberMapping()
+    campaigns: CampaignMapping = CampaignMapping()
 
 
 def load_mapping(path: Path) -> Mapping:

@@ -71,6 +71,14 @@ class OrderTally(Tally, kw_only=True):
         self.taken_back = dict(Counter(self.taken_back) + Counter(points))
 
 
+class CampaignTally(Tally, kw_only=True):
+    """What is new: campaigns, who was sent one, and what of them came back."""
+
+    campaigns_added: int = 0
+    sends_added: int = 0
+    uses_added: int = 0
+
+
 class Watcher(Protocol):
     """Whoever runs an import: asked after each batch whether to stop, and told how far it is."""
 

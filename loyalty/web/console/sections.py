@@ -21,6 +21,7 @@ Section = Literal[
     "tiers",
     "catalogue",
     "campaigns",
+    "effects",
 ]
 """The names of all sections; their titles are the texts `console.nav.{name}`."""
 
@@ -40,7 +41,7 @@ class Group(msgspec.Struct, frozen=True):
 GROUPS: Final = (
     Group("home", ("overview",)),
     Group("people", ("members", "segments")),
-    Group("offers", ("tiers", "rules", "campaigns", "catalogue")),
+    Group("offers", ("tiers", "rules", "campaigns", "catalogue", "effects")),
     Group("items", ("codes", "packing", "trace", "alerts", "scans", "links")),
     Group("books", ("ledger",)),
 )
