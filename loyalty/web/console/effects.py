@@ -96,22 +96,22 @@ def say_spending(t: Translator, formats: Formats, effect: Effect) -> str:
     if found is None:
         return t("effects.too_few")
     low, high = (formats.money(abs(round(value)), effect.currency) for value in (found.low, found.high))
-    return _between(t, found, low, high, "effects.spending")
+    return _between(t, found, low, high, "spending")
 
 
 def _say_buying(t: Translator, found: Difference | None) -> str:
     if found is None:
         return t("effects.too_few")
     low, high = (f"{abs(value) * 100:.1f}" for value in (found.low, found.high))
-    return _between(t, found, low, high, "effects.buying")
+    return _between(t, found, low, high, "buying")
 
 
-def _between(t: Translator, found: Difference, low: str, high: str, key: str) -> str:
+def _between(t: Translator, found: Difference, low: str, high: str, what: str) -> str:
     if found.low >= 0:
-        return t(f"{key}_more", low=low, high=high)
+        return t(f"effects.{what}.more", low=low, high=high)
     if found.high <= 0:
-        return t(f"{key}_less", low=high, high=low)
-    return t(f"{key}_either", low=low, high=high)
+        return t(f"effects.{what}.less", low=high, high=low)
+    return t(f"effects.{what}.either", low=low, high=high)
 
 
 def _charts(t: Translator, formats: Formats, effect: Effect) -> list[Any]:
