@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.closing import close_books
 from ledger.sweep import Swept, sweep
+from loyalty.campaigns.giving import find_audience, give_on_birthdays, give_on_tier_entry
 from loyalty.items.epcis.capturing import CAPTURE_TASK, unfinished_captures, work_on_capture
 from loyalty.items.keys import MasterKeys
 from loyalty.items.scan_log import keep_scan_log
@@ -30,6 +31,9 @@ from loyalty.kit.db import transaction
 from loyalty.kit.programme import list_programmes
 from loyalty.members.resealing import reseal
 from loyalty.settings import Settings
+from redemption.benefits.bulk import ISSUE_TASK, unfinished_issues, work_on_issue
+from redemption.benefits.using import expire_due
+from redemption.checkout.finishing import close_stale
 from redemption.stale import sweep_all
 from tiers.review import review_all
 
@@ -67,7 +71,8 @@ async def settle(context: JobContext, timestamp: int) -> None:  # noqa: ARG001  
             logger.info("settled %d accounts by %d entries so far", swept.accounts, swept.entries)
 
     swept = await sweep(engine, progress=progress)
-    closed = await sweep_all(engine)
+    closed = await sweep_all(engine) + await close_stale(engine)
+    await expire_due(engine)
     if swept.entries or closed:
         logger.info("settled %d accounts by %d entries, closed %d redemptions", swept.accounts, swept.entries, closed)
 
@@ -158,6 +163,35 @@ async def watch_scans(context: JobContext, timestamp: int) -> None:  # noqa: ARG
             logger.info("raised %d alerts of %s", raised, programme.code)
 
 
+async def issue_benefits(context: JobContext, issue_id: str) -> None:
+    """Once for each issue: give its members theirs."""
+    await _work_on_issue(_parts(context).engine, UUID(issue_id))
+
+
+async def _work_on_issue(engine: AsyncEngine, issue_id: UUID) -> None:
+    issue = await work_on_issue(engine, issue_id, find_audience=find_audience)
+    if issue is not None:
+        logger.info("issue %s is %s: %d of %s members", issue.id, issue.state, issue.issued, issue.total)
+
+
+async def resume_issues(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Each minute: go on with issues whose worker died over them."""
+    engine = _parts(context).engine
+    async with transaction(engine) as connection:
+        unfinished = await unfinished_issues(connection)
+    for issue_id in unfinished:
+        await _work_on_issue(engine, issue_id)
+
+
+async def give_benefits(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Each five minutes: give what comes with a tier, and what comes before a birthday."""
+    parts = _parts(context)
+    given = await give_on_tier_entry(parts.engine)
+    given += await give_on_birthdays(parts.engine, parts.keyring, now=utc_now())
+    if given:
+        logger.info("gave %d benefits for tiers and birthdays", given)
+
+
 SCHEDULE: Final = (
     (settle, "* * * * *"),
     (close_ledger, "*/2 * * * *"),
@@ -167,6 +201,8 @@ SCHEDULE: Final = (
     (keep_house, "43 * * * *"),
     (keep_scans, "7 2 * * *"),
     (resume_captures, "* * * * *"),
+    (resume_issues, "* * * * *"),
+    (give_benefits, "*/5 * * * *"),
     (watch_scans, "*/2 * * * *"),
 )
 
@@ -177,3 +213,4 @@ def register(app: App) -> None:
         name = function.__name__
         app.periodic(cron=cron)(app.task(name=name, queueing_lock=name, pass_context=True)(function))
     app.task(name=CAPTURE_TASK, pass_context=True)(capture_epcis)
+    app.task(name=ISSUE_TASK, pass_context=True)(issue_benefits)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loyalty.kit.embedded import EmbeddedPostgres
 from loyalty.kit.migrate import migrate
-from tests.bench import basket, epcis, http, importing, items, ledger_batch, ledger_sql, scale, scans
+from tests.bench import basket, benefits, epcis, http, importing, items, ledger_batch, ledger_sql, scale, scans
 from tests.bench.report import Measure, Section, section, table, write
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +24,7 @@ SECTIONS: dict[str, Callable[[str], list[Measure]]] = {
     "scans": scans.measure,
     "epcis": epcis.measure,
     "basket": basket.measure,
+    "benefits": benefits.measure,
     "scale": scale.measure,
 }
 
