@@ -6,6 +6,7 @@ from litestar import Router
 
 from loyalty.web.console import (
     alerts,
+    benefits,
     books,
     campaigns,
     codes,
@@ -56,6 +57,7 @@ router = Router(
         *campaigns.HANDLERS,
         *segments.HANDLERS,
         *effects.HANDLERS,
+        *benefits.HANDLERS,
         rules.show_rules,
         rules.show_tiers,
         rules.show_catalogue,

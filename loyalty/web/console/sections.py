@@ -22,6 +22,7 @@ Section = Literal[
     "catalogue",
     "campaigns",
     "effects",
+    "benefits",
 ]
 """The names of all sections; their titles are the texts `console.nav.{name}`."""
 
@@ -41,7 +42,7 @@ class Group(msgspec.Struct, frozen=True):
 GROUPS: Final = (
     Group("home", ("overview",)),
     Group("people", ("members", "segments")),
-    Group("offers", ("tiers", "rules", "campaigns", "catalogue", "effects")),
+    Group("offers", ("tiers", "rules", "campaigns", "benefits", "catalogue", "effects")),
     Group("items", ("codes", "packing", "trace", "alerts", "scans", "links")),
     Group("books", ("ledger",)),
 )
