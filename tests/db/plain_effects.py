@@ -5,6 +5,7 @@ Written apart from the product on purpose, like `plain_books`: it shares no line
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -93,16 +94,26 @@ class Campaigns:
         )
 
 
+def quantile(v: float) -> float:
+    """Where Student's density of v degrees of freedom holds 47.5 per cent on one side: Simpson's rule, and halving."""
+    top = math.exp(math.lgamma((v + 1) / 2) - math.lgamma(v / 2)) / math.sqrt(v * math.pi)
+
+    def inside(t: float, steps: int = 400) -> float:
+        heights = [top * (1 + (t * step / steps) ** 2 / v) ** (-(v + 1) / 2) for step in range(steps + 1)]
+        return t / steps / 3 * (heights[0] + heights[-1] + 4 * sum(heights[1:-1:2]) + 2 * sum(heights[2:-1:2]))
+
+    low, high = 1.9, 13.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if inside(middle) < 0.475 else (low, middle)
+    return low
+
+
 def welch(one: Group, other: Group) -> tuple[float, float, float]:
-    """The difference of means and its interval; the quantile by Fisher's expansion, which is good for many."""
+    """The difference of means and its interval."""
     a, b = one.variance / len(one.spent), other.variance / len(other.spent)
     v = (a + b) ** 2 / (a**2 / (len(one.spent) - 1) + b**2 / (len(other.spent) - 1))
-    t = (
-        Z
-        + (Z**3 + Z) / (4 * v)
-        + (5 * Z**5 + 16 * Z**3 + 3 * Z) / (96 * v**2)
-        + (3 * Z**7 + 19 * Z**5 + 17 * Z**3 - 15 * Z) / (384 * v**3)
-    )
+    t = quantile(v)
     middle, half = one.mean - other.mean, t * (a + b) ** 0.5
     return middle, middle - half, middle + half
 

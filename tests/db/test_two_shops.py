@@ -291,8 +291,8 @@ async def test_the_grocers_campaigns_show_what_plain_python_makes_of_the_files(
         ):
             assert found is not None
             assert found.estimate == pytest.approx(middle, rel=1e-9, abs=1e-9)
-            assert found.low == pytest.approx(low, rel=1e-4)
-            assert found.high == pytest.approx(high, rel=1e-4)
+            assert found.low == pytest.approx(low, rel=1e-6)
+            assert found.high == pytest.approx(high, rel=1e-6)
         certain += effect.spending is not None and effect.spending.certain
     assert certain > 0
 
