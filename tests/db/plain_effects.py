@@ -99,7 +99,7 @@ def quantile(v: float) -> float:
     top = math.exp(math.lgamma((v + 1) / 2) - math.lgamma(v / 2)) / math.sqrt(v * math.pi)
 
     def inside(t: float, steps: int = 400) -> float:
-        heights = [top * (1 + (t * step / steps) ** 2 / v) ** (-(v + 1) / 2) for step in range(steps + 1)]
+        heights = [top * math.pow(1 + (t * step / steps) ** 2 / v, -(v + 1) / 2) for step in range(steps + 1)]
         return t / steps / 3 * (heights[0] + heights[-1] + 4 * sum(heights[1:-1:2]) + 2 * sum(heights[2:-1:2]))
 
     low, high = 1.9, 13.0
