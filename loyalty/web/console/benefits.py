@@ -104,7 +104,7 @@ async def _shown(
         told=[*conditions(of, t, formats, names), validity(of.validity, t, formats)],
         rules=rules_of_giving(of, t, names),
         figures=await figures_of(connection, template.id),
-        states=dict(states),
+        states={str(row[0]): int(row[1]) for row in states},
     )
 
 
