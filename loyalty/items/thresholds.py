@@ -41,9 +41,8 @@ async def set_thresholds(
             msgspec.convert(value, fields[name])
         except msgspec.ValidationError as error:
             raise InvalidInputError(str(error), field=name) from error
-    own = {
-        name: value for name, value in {**await _own(connection, programme_id), **changes}.items() if value is not None
-    }
+    own = await _own(connection, programme_id, lock=True)
+    own = {name: value for name, value in {**own, **changes}.items() if value is not None}
     saved = insert(item_settings_table).values(programme_id=programme_id, settings=own)
     await connection.execute(
         saved.on_conflict_do_update(index_elements=["programme_id"], set_={"settings": own, "updated_at": func.now()})
@@ -51,7 +50,7 @@ async def set_thresholds(
     return msgspec.convert(own, ItemSettings)
 
 
-async def _own(connection: AsyncConnection, programme_id: UUID) -> dict[str, Any]:
+async def _own(connection: AsyncConnection, programme_id: UUID, *, lock: bool = False) -> dict[str, Any]:
     kept = item_settings_table.c
-    query = select(kept.settings).where(kept.programme_id == programme_id).with_for_update()
-    return await connection.scalar(query) or {}
+    query = select(kept.settings).where(kept.programme_id == programme_id)
+    return await connection.scalar(query.with_for_update() if lock else query) or {}

@@ -18,6 +18,7 @@ from loyalty.items.lookup import find_code, find_item, find_serial
 from loyalty.items.lots import Lot, get_lot
 from loyalty.items.packing.reading import PackingEvent, packing_history, whereabouts
 from loyalty.items.products import LocalText
+from loyalty.items.thresholds import read_thresholds
 from loyalty.items.trace.alerts import Alert, alerts_about
 from loyalty.items.trace.reasons import Said, explain_state, stranger_verdict
 from loyalty.items.trace.sightings import Leap, LoggedScan, RegionCount, count_regions, find_leaps, scans_of
@@ -93,13 +94,14 @@ async def read_dossier(
     printed = await find_serial(connection, keys, code)
     units = await whereabouts(connection, programme_id=programme_id, code=code)
     alerts = await alerts_about(connection, programme_id=programme_id, subject=subject_of_item(code))
+    settings = await read_thresholds(connection, programme_id=programme_id)
     lot_code = item.range.lot
     return Dossier(
         code=code,
         serial=printed,
         item=item,
         said=explain_state(item),
-        verdict=stranger_verdict(item, scans, serial=printed, now=moment),
+        verdict=stranger_verdict(item, scans, serial=printed, now=moment, settings=settings),
         lot=await get_lot(connection, programme_id=programme_id, gtin=code.gtin, code=lot_code) if lot_code else None,
         units=units,
         exports=await _own_exports(connection, code, programme_id),

@@ -12,7 +12,7 @@ import msgspec
 
 from loyalty.items.precedence import LIVE_STATES, ROAD, ItemState
 from loyalty.items.trace.sightings import LoggedScan
-from loyalty.items.verdicts import DEFAULT_SETTINGS, Item, ItemSettings, Place, Sighting, Verdict, judge
+from loyalty.items.verdicts import Item, ItemSettings, Place, Sighting, Verdict, judge
 
 Whole = Literal["item", "range", "lot", "key"]
 WHOLES: Final[tuple[Whole, ...]] = ("item", "range", "lot", "key")
@@ -60,7 +60,7 @@ def explain_state(item: Item) -> list[Said]:
 
 
 def stranger_verdict(
-    item: Item, scans: list[LoggedScan], *, serial: str, now: datetime, settings: ItemSettings = DEFAULT_SETTINGS
+    item: Item, scans: list[LoggedScan], *, serial: str, now: datetime, settings: ItemSettings
 ) -> Verdict:
     """What somebody who never scanned this item would be told now. `scans` are the latest, newest first; none is added.
 

@@ -242,3 +242,27 @@ async def test_every_verdict_fills_in_its_sentence(items: Items, brand: Programm
             )
         if kind == "amber":
             assert said.startswith("4 phones scanned it within a day")
+
+
+async def test_the_first_view_of_an_item_is_under_fifty_kilobytes(browser: Browser, items: Items) -> None:
+    page = await browser.get(await items.path())
+    files = set(re.findall(r'(?:href|src)="(/static/[^"]+\.(?:css|js|svg)[^"]*)"', page.text))
+    assert any(".css" in file for file in files)
+    sizes = {"page": len(page.content)} | {file: len((await browser.client.get(file)).content) for file in files}
+    assert sum(sizes.values()) < 50_000, sizes
+
+
+async def test_a_preview_tells_of_the_product_and_is_no_scan(
+    browser: Browser, items: Items, engine: AsyncEngine
+) -> None:
+    path = await items.path()
+    before = await _scans(engine)
+
+    page = await browser.get(path, **{"User-Agent": "WhatsApp/2.24.1 A"})
+
+    assert await _scans(engine) == before
+    told = dict(re.findall(r'<meta property="(og:[a-z:]+)" content="([^"]*)"', page.text))
+    assert "Longjing tea" in told["og:title"]
+    assert path.rpartition("/")[2] not in " ".join(told.values()), "a preview says nothing of one item"
+    picture = await browser.client.get(told["og:image"])
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
