@@ -29,6 +29,7 @@ async function count() {
 }
 
 form.addEventListener("input", (event) => {
+  event.target.closest(".sentence")?.querySelector(".field__error")?.remove();
   if (!event.target.name.endsWith(".new") && event.target.name !== "note") {
     clearTimeout(waiting);
     waiting = setTimeout(count, 400);
