@@ -17,7 +17,9 @@ from redemption.benefits.templates import Template, publish_definition
 from redemption.catalogue import save_item
 from redemption.policies import publish_policy as publish_redemption_policy
 from redemption.terms import FixedOff, Minimum, Terms
-from tiers.ladders import Ladder, LifetimeWindow, PointsMetric, TierStep, publish_ladder
+from tiers.ladders import Ladder, TierStep, publish_ladder
+from tiers.rules import PointsMetric
+from tiers.windows import LifetimeWindow
 
 
 async def make_programme(connection: AsyncConnection) -> Programme:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 from uuid import UUID
@@ -26,16 +26,29 @@ from loyalty.kit.clock import local_date, start_of_local_day, utc_now
 from loyalty.kit.db import to_json
 from loyalty.kit.driver import fetch, uuid_array
 from loyalty.kit.errors import NotFoundError
-from tiers.deciding import Decision, Measure, Rules, TierState, decide_upgrade, not_before, start_state
-from tiers.ladders import DEFAULT_LADDER, LadderVersion, LifetimeWindow, list_ladder_versions
-from tiers.states import write
-from tiers.windows import Span, span_on
+from tiers.deciding import (
+    Decision,
+    Rules,
+    TierState,
+    decide_activity,
+    may_be_undone,
+    not_before,
+    start_state,
+    upgrade_review,
+)
+from tiers.policies import DEFAULT_LADDER, PolicyVersion
+from tiers.rules import RollUp, VisitsMetric
+from tiers.states import roll_ups, write
+from tiers.versions import list_published
+from tiers.windows import LifetimeWindow, span_on
 
 _MOST_REMEMBERED: Final = 1_000
 
 
 class Activity(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that counts towards tiers: an amount of a metric (`points`, `growth`, `spend:GBP` in minor units).
+    """Something that counts towards tiers: an amount of a metric.
+
+    Metrics are `points`, `growth`, `spend:GBP` in minor units, `orders`, `checkins` and `scans`.
 
     It counts on the day of `counts_at`; a refund is a negative amount that counts when its order did. Tiers are looked
     at as of `happened_at`, and `cause` says why in a few machine-readable words.
@@ -49,17 +62,14 @@ class Activity(msgspec.Struct, frozen=True, kw_only=True):
     cause: str
 
 
-_RollUp = defaultdict[str, dict[date, int]]
 _Place = tuple[UUID, str, date]
+_Days = defaultdict[str, dict[date, int]]
 
 _STAMP: Final = "SELECT ladder_stamp(%s, %s)"
 _COUNT: Final = """
     SELECT count_tier_activity(
         %s, %s, %s, %s::uuid[], %s::json, %s::text[], %s::date, %s::date, %s::json
     )::text
-"""
-_ROLL_UPS: Final = """
-    SELECT member_id, metric, day, amount FROM tier_roll_ups(%s::uuid[], %s::text[], %s::date, %s::date)
 """
 
 
@@ -97,7 +107,7 @@ async def count_activities(
 class _Ladder:
     """All versions of a ladder, each in force from its moment on, and the first also before. There may be none."""
 
-    def __init__(self, programme_id: UUID, code: str, stamp: str, versions: Sequence[LadderVersion]) -> None:
+    def __init__(self, programme_id: UUID, code: str, stamp: str, versions: Sequence[PolicyVersion]) -> None:
         self.programme_id = programme_id
         self.code = code
         self.stamp = stamp
@@ -105,7 +115,7 @@ class _Ladder:
         ordered = sorted(versions, key=lambda version: version.effective_at)
         self.rules = [Rules(version, self.time_zone) for version in ordered]
         self.metrics = sorted({metric for rules in self.rules for metric in rules.metrics})
-        self.only_lifetime = all(isinstance(rules.version.ladder.window, LifetimeWindow) for rules in self.rules)
+        self.only_lifetime = all(_folds(rules) for rules in self.rules)
 
     def at(self, moment: datetime) -> Rules:
         """The rules in force at a moment."""
@@ -119,7 +129,29 @@ class _Ladder:
 
     def first_day(self, day: date) -> date:
         """The first day that may count for a decision on `day` or later."""
-        return min(span_on(rules.version.ladder.window, day).first_day or date.min for rules in self.rules)
+        return min((_reaches_back(rules, day) for rules in self.rules), default=day)
+
+
+def _folds(rules: Rules) -> bool:
+    """Whether only sums since ever are asked for, so that older days may count as one."""
+    return (
+        all(isinstance(measure.window, LifetimeWindow) for measure in rules.measures)
+        and not any(isinstance(measure.metric, VisitsMetric) for measure in rules.measures)
+        and not rules.policy.resets
+        and rules.policy.refunds == "keep_until_review"
+    )
+
+
+def _reaches_back(rules: Rules, day: date) -> date:
+    """The first day that may count on `day` or later: with a recheck also what counted when the tier was reached."""
+    if rules.policy.refunds == "recheck_at_once":
+        return date.min
+    # A membership year that began on this very day, a year ago, is the longest one.
+    joined_on = day + timedelta(days=1)
+    return min(
+        (span_on(measure.window, day, joined_on=joined_on).first_day or date.min for measure in rules.measures),
+        default=day,
+    )
 
 
 _remembered: Final[dict[tuple[UUID, str], _Ladder]] = {}
@@ -131,7 +163,7 @@ async def _learn(connection: AsyncConnection, programme_id: UUID, ladder_code: s
     if stamp is None:
         message = f"there is no programme {programme_id}"
         raise NotFoundError(message, field="programme")
-    versions = await list_ladder_versions(connection, programme_id=programme_id, ladder_code=ladder_code)
+    versions = await list_published(connection, programme_id=programme_id, ladder_code=ladder_code)
     ladder = _Ladder(programme_id, ladder_code, stamp, versions)
     if len(_remembered) >= _MOST_REMEMBERED:
         _remembered.clear()
@@ -140,10 +172,10 @@ async def _learn(connection: AsyncConnection, programme_id: UUID, ladder_code: s
 
 
 class _Counted(msgspec.Struct, frozen=True):
-    """What `count_tier_activity` answers: states, most and least of each sum, and the days that had no row before."""
+    """What `count_tier_activity` answers: states, the most of each sum, and the days that had no row before."""
 
     states: list[TierState] | None
-    bounds: list[tuple[UUID, str, int, int]] | None
+    bounds: list[tuple[UUID, str, int]] | None
     new: list[_Place] | None
 
 
@@ -151,40 +183,42 @@ _read_counted: Final = msgspec.json.Decoder(_Counted).decode
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """Members' states, locked; what their sums came to at most and at least, before; and what was added since."""
+    """Members' states, locked; what their sums came to at most, before; and what was added since."""
 
     states: Mapping[UUID, TierState]
-    bounds: Mapping[tuple[UUID, str], tuple[int, int]]
+    bounds: Mapping[tuple[UUID, str], int]
     earliest: date
     amounts: Mapping[_Place, int]
     new: frozenset[_Place]
 
     def may_move(self, ladder: _Ladder, member_id: UUID, activities: Sequence[Activity]) -> bool:
-        """Whether a decision about the member is possible; of nearly all that is ruled out by two sums of everything.
+        """Whether a decision about the member is possible; of nearly all that is ruled out by sums of everything.
 
-        Most sums are taken over fewer days, and none comes to more than the days that add to it.
+        Most sums are taken over fewer days, and none comes to more than the days that add to it. No rule holds for
+        less and fails for more.
         """
         state = self.states.get(member_id)
         if state is None:
             return False  # there is no ladder
-        most: dict[str, int] = {}
-        least: dict[str, int] = {}
-        for metric in ladder.metrics:
-            most[metric], least[metric] = self.bounds.get((member_id, metric), (0, 0))
+        most = {metric: self.bounds.get((member_id, metric), 0) for metric in ladder.metrics}
+        refunded = False
         for activity in activities:
+            refunded = refunded or activity.amount < 0
             if activity.metric in most:
                 most[activity.metric] += max(activity.amount, 0)
-                least[activity.metric] += min(activity.amount, 0)
-        for rules in ladder.since(not_before(state, activities[0].happened_at)):
-            tier = rules.tier_of(state)
-            above = rules.version.ladder.above(tier)
-            if above is not None and rules.value(most) >= above.threshold:
-                return True
-            if isinstance(rules.version.ladder.window, LifetimeWindow) and (
-                state.grace_until is not None or state.valid_until is not None or rules.value(least) < tier.threshold
-            ):
-                return True
+        since = not_before(state, activities[0].happened_at)
+        return any(
+            (refunded and may_be_undone(rules, state)) or _may_rise(rules, state, most, since)
+            for rules in ladder.since(since)
+        )
+
+
+def _may_rise(rules: Rules, state: TierState, most: Mapping[str, int], moment: datetime) -> bool:
+    if rules.reached([rules.at_most(measure, most) for measure in rules.measures]) <= rules.position(state):
         return False
+    # A review that is to come no later will look at it anyhow.
+    awaited = rules.policy.upgrade != "at_once" and state.review_at is not None
+    return not awaited or state.review_at > upgrade_review(rules, moment)  # type: ignore[operator]
 
 
 async def _record(
@@ -221,7 +255,7 @@ async def _record(
     states = {state.member_id: state for state in counted.states or ()}
     if any(state.programme_id != ladder.programme_id for state in states.values()):
         raise NotFoundError("the member is not in this programme", field="member")
-    bounds = {(member_id, metric): (most, least) for member_id, metric, most, least in counted.bounds or ()}
+    bounds = {(member_id, metric): most for member_id, metric, most in counted.bounds or ()}
     return _Found(states, bounds, earliest, amounts, frozenset(counted.new or ()))
 
 
@@ -238,23 +272,20 @@ def _sums(ladder: _Ladder, members: Iterable[UUID], earliest: date) -> tuple[str
 
 async def _read_roll_ups(
     connection: AsyncConnection, ladder: _Ladder, members: Iterable[UUID], found: _Found
-) -> dict[UUID, _RollUp]:
+) -> dict[UUID, _Days]:
     """What was rolled up before these activities, which are taken off again to be decided about one by one."""
     fold = _fold(ladder, found.earliest)
-    roll_ups: dict[UUID, _RollUp] = {member_id: defaultdict(dict) for member_id in members}
-    rows = await fetch(connection, _ROLL_UPS, _sums(ladder, members, found.earliest))
-    for member_id, metric, day, amount in rows:
-        roll_ups[member_id][metric][day] = amount
+    done = await roll_ups(connection, ladder.metrics, members, fold=fold, first_day=ladder.first_day(found.earliest))
     for place, amount in found.amounts.items():
         member_id, metric, day = place
-        days = roll_ups[member_id][metric] if member_id in roll_ups else {}
+        days = done[member_id][metric] if member_id in done else {}
         folded = max(day, fold)
         if folded not in days:
             continue
         days[folded] -= amount
         if place in found.new and day > fold:
             del days[day]
-    return roll_ups
+    return done
 
 
 def _start(ladder: _Ladder, member_id: UUID, first: Activity) -> dict[str, Any]:
@@ -278,34 +309,31 @@ def _amounts(ladder: _Ladder, by_member: Mapping[UUID, Sequence[Activity]]) -> d
     return amounts
 
 
-def _decide(ladder: _Ladder, state: TierState, roll_up: _RollUp, activities: Sequence[Activity]) -> Iterable[Decision]:
+def _decide(ladder: _Ladder, state: TierState, roll_up: _Days, activities: Sequence[Activity]) -> Iterable[Decision]:
     """One member's activities, in the order in which they happened, and what each leads to."""
     for moment, at_once in groupby(activities, key=lambda activity: activity.happened_at):
-        cause = ""
+        cause, refunded = "", False
         for activity in at_once:
             day, cause = local_date(activity.counts_at, ladder.time_zone), activity.cause
+            refunded = refunded or activity.amount < 0
             days = roll_up[activity.metric]
             days[day] = days.get(day, 0) + activity.amount
         rules = ladder.at(not_before(state, moment))
-        as_of = _latest(rules, state, roll_up, moment)
-        span = span_on(rules.version.ladder.window, rules.day_of(as_of))
-        totals = {metric: _sum(roll_up[metric], span) for metric in rules.metrics}
-        decision = decide_upgrade(rules, state, Measure(rules.value(totals), span), moment=as_of, cause=cause)
+        as_of = latest(rules, state, roll_up, moment)
+        decision = decide_activity(rules, state, roll_up, moment=as_of, cause=cause, refunded=refunded)
         if decision is not None:
             state = decision.state
             yield decision
 
 
-def _latest(rules: Rules, state: TierState, roll_up: _RollUp, moment: datetime) -> datetime:
-    """The moment, the last change, or the start of the last day with activity up to now, whichever is latest."""
+def latest(rules: Rules, state: TierState, roll_up: RollUp, moment: datetime) -> datetime:
+    """The moment, the last change, or the start of the last day with activity up to now, whichever is latest.
+
+    So orders that arrive late or in disorder end in the right tier, and no past is rewritten.
+    """
     as_of, now = not_before(state, moment), utc_now()
     if as_of >= now:
         return as_of
     after, until = rules.day_of(as_of), rules.day_of(now)
-    days = [day for metric in rules.metrics for day in roll_up[metric] if after < day <= until]
+    days = [day for metric in rules.metrics for day in roll_up.get(metric, ()) if after < day <= until]
     return start_of_local_day(max(days), rules.time_zone) if days else as_of
-
-
-def _sum(days: Mapping[date, int], span: Span) -> int:
-    first_day = span.first_day or date.min
-    return sum(amount for day, amount in days.items() if first_day <= day <= span.last_day)

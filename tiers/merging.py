@@ -14,11 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError
 from loyalty.kit.ids import public_id
 from tiers.changes import ChangeKind
-from tiers.deciding import Decision, Measure, Rules, TierState, describe, not_before
+from tiers.deciding import Decision, Rules, TierState, describe, not_before
 from tiers.qualification import evaluate
-from tiers.states import lock, read_state, totals, write
+from tiers.states import lock, read_state, roll_up, write
 from tiers.tables import ladder_table, member_tier_table, tier_merge_table
-from tiers.windows import span_on
 
 
 class MergedStates(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,14 +177,14 @@ async def _hand_over(
     after = msgspec.structs.replace(
         model,
         member_id=survivor.member_id,
+        joined_on=survivor.joined_on,
         changed_at=at,
         since=survivor.since if model.tier_code == survivor.tier_code else at,
         change_sequence=survivor.change_sequence + 1,
     )
-    span = span_on(rules.version.ladder.window, rules.day_of(at))
-    value = rules.value((await totals(connection, rules.metrics, [(survivor.member_id, span)]))[0])
-    threshold = rules.tier_of(after).threshold
-    change = describe(rules, survivor, after, Measure(value, span), kind=kind, cause=cause, threshold=threshold)
+    reading = rules.read(survivor, await roll_up(connection, rules.metrics, survivor.member_id), rules.day_of(at))
+    reasons = rules.reasons(rules.position(after), reading)
+    change = describe(rules, survivor, after, reasons, kind=kind, cause=cause)
     await write(connection, [Decision(after, change)])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Final
 from uuid import UUID
@@ -11,48 +12,54 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.clock import utc_now
-from tiers.changes import TierChange, read_change
-from tiers.deciding import Rules, TierState, keep_span, metric_name
-from tiers.ladders import DEFAULT_LADDER, TierStep
-from tiers.states import load, load_rules, totals
+from tiers.changes import Reason, TierChange, read_change
+from tiers.deciding import Rules, TierState, keep_spans
+from tiers.policies import DEFAULT_LADDER, Tier
+from tiers.rules import FULL_BP, AnyOf, RollUp, reached_bp
+from tiers.states import load, load_rules, roll_up
 from tiers.tables import member_tier_table, tier_change_table
-from tiers.windows import span_on, window_kind
 
-FULL_BP: Final = 10_000
 MAX_HISTORY: Final = 500
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where a member stands on a ladder, as the member's card shows it.
 
-    `value` is what counts now, of `metric` (`points`, `growth`, or `spend:GBP` in minor units) since
-    `window_first_day`. `needed` is what is missing for `next_tier` and `progress_bp` the share of its threshold
-    reached (0 to 10,000); at the top there is no next tier, nothing is needed and progress is full. The tier is the
-    member's before `valid_until` (None: without end), and during grace before `grace_until`; `review_at` is when it is
-    looked at next, and `needed_to_keep` what is missing so far for that review to confirm it.
+    `next_asks` is what the next tier asks for and what it comes to today: all of it, or where `next_any` one of it.
+    `progress_bp` is the share reached (0 to 10,000): of all conditions the least, of any the most. At the top there is
+    no next tier, nothing is asked and progress is full. The tier is the member's before `valid_until` (None: without
+    end), and during grace before `grace_until`; `review_at` is when it is looked at next. `keep_asks` is what that
+    review asks for, as far as it has come; empty where the tier has no end, or was `granted` by hand.
     """
 
     ladder_code: str
     ladder_version: int
-    tier: TierStep
-    next_tier: TierStep | None
-    metric: str
-    window_kind: str
-    window_first_day: date | None
-    value: int
-    needed: int
+    tier: Tier
+    next_tier: Tier | None
+    next_asks: Sequence[Reason]
+    next_any: bool
     progress_bp: int
-    needed_to_keep: int
+    keep_asks: Sequence[Reason]
+    keep_any: bool
+    kept_bp: int
+    granted: bool
     since: datetime | None
     valid_until: datetime | None
     grace_until: datetime | None
     review_at: datetime | None
 
+    @property
+    def nearest(self) -> Reason | None:
+        """The condition that says how far the next tier is: of all the least reached one, of any the most reached."""
+        asks = [each for each in self.next_asks if each.missing] or list(self.next_asks)
+        pick = max if self.next_any else min
+        return pick(asks, key=lambda each: each.value / each.at_least, default=None)
+
 
 class TierCount(msgspec.Struct, frozen=True, kw_only=True):
     """How many members are in a tier now."""
 
-    tier: TierStep
+    tier: Tier
     members: int
 
 
@@ -71,34 +78,36 @@ async def standing(
     if found is None:
         return None
     rules, state = found
-    today = rules.day_of(moment)
-    current, keeping = span_on(rules.version.ladder.window, today), keep_span(rules, state, today)
-    sums = await totals(connection, rules.metrics, [(member_id, current), (member_id, keeping or current)])
-    value, kept = rules.value(sums[0]), rules.value(sums[1])
-    return _standing(rules, state, window_first_day=current.first_day, value=value, kept=kept)
+    return _standing(rules, state, await roll_up(connection, rules.metrics, member_id), rules.day_of(moment))
 
 
-def _standing(rules: Rules, state: TierState, *, window_first_day: date | None, value: int, kept: int) -> Standing:
-    ladder = rules.version.ladder
-    tier = rules.tier_of(state)
-    above = ladder.above(tier)
+def _standing(rules: Rules, state: TierState, done: RollUp, today: date) -> Standing:
+    tiers, place = rules.policy.tiers, rules.position(state)
+    above = place + 1 if place + 1 < len(tiers) else None
+    now, spans = rules.read(state, done, today), keep_spans(rules, state, today)
+    keeping = rules.reading(done, spans, as_of=None) if spans is not None else None
     return Standing(
-        ladder_code=ladder.code,
+        ladder_code=rules.policy.code,
         ladder_version=rules.version.version,
-        tier=tier,
-        next_tier=above,
-        metric=metric_name(rules.version),
-        window_kind=window_kind(ladder.window),
-        window_first_day=window_first_day,
-        value=value,
-        needed=max(0, above.threshold - value) if above else 0,
-        progress_bp=min(FULL_BP, max(0, value) * FULL_BP // above.threshold) if above else FULL_BP,
-        needed_to_keep=max(0, tier.threshold - kept) if state.valid_until else 0,
+        tier=tiers[place],
+        next_tier=tiers[above] if above is not None else None,
+        next_asks=rules.reasons(above, now) if above is not None else [],
+        next_any=above is not None and isinstance(tiers[above].qualify, AnyOf),
+        progress_bp=_share(rules, above, now.values),
+        keep_asks=rules.reasons(place, keeping) if keeping is not None else [],
+        keep_any=isinstance(tiers[place].qualify, AnyOf),
+        kept_bp=_share(rules, place, keeping.values) if keeping is not None else FULL_BP,
+        granted=state.granted,
         since=state.since,
         valid_until=state.valid_until,
         grace_until=state.grace_until,
         review_at=state.review_at,
     )
+
+
+def _share(rules: Rules, place: int | None, values: Sequence[int]) -> int:
+    rule = rules.policy.tiers[place].qualify if place is not None else None
+    return FULL_BP if rule is None else min(FULL_BP, max(0, reached_bp(rule, values, rules.measures)))
 
 
 async def current_tier(
@@ -130,7 +139,7 @@ async def tier_at(
     if start is not None:
         return str(start)
     rules = await load_rules(connection, programme_id=programme_id, ladder_code=ladder_code, moment=moment)
-    return rules.version.ladder.base.code if rules else None
+    return rules.policy.base.code if rules else None
 
 
 async def history(
@@ -161,14 +170,14 @@ async def count_by_tier(
     rules = await load_rules(connection, programme_id=programme_id, ladder_code=ladder_code, moment=moment)
     if rules is None:
         return []
-    ladder, columns = rules.version.ladder, member_tier_table.c
+    policy, columns = rules.policy, member_tier_table.c
     query = (
         select(columns.tier_code, columns.tier_rank, func.count().label("members"))
         .filter_by(programme_id=programme_id, ladder_code=ladder_code)
         .group_by(columns.tier_code, columns.tier_rank)
     )
-    members = dict.fromkeys((tier.code for tier in ladder.tiers), 0)
+    members = dict.fromkeys((tier.code for tier in policy.tiers), 0)
     for row in await connection.execute(query):
-        members[ladder.tier(row.tier_code, row.tier_rank).code] += row.members
-    members[ladder.base.code] += max(0, member_count - sum(members.values()))
-    return [TierCount(tier=tier, members=members[tier.code]) for tier in ladder.tiers]
+        members[policy.tier(row.tier_code, row.tier_rank).code] += row.members
+    members[policy.base.code] += max(0, member_count - sum(members.values()))
+    return [TierCount(tier=tier, members=members[tier.code]) for tier in policy.tiers]

@@ -1,8 +1,9 @@
-"""Members' states and roll-ups in the database: read, locked, summed and written in few round trips."""
+"""Members' states and roll-ups in the database: read, locked and written in few round trips."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -12,19 +13,19 @@ from sqlalchemy import Row, bindparam, insert, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty.kit.driver import fetch, uuid_array
 from loyalty.kit.errors import NotFoundError
 from tiers.deciding import Decision, Rules, TierState, start_state
-from tiers.ladders import Ladder, LadderVersion
+from tiers.policies import PolicyVersion, TierPolicy
 from tiers.tables import member_tier_table, tier_change_table
-from tiers.windows import Span
 
-_KEY: Final = ("member_id", "ladder_code", "programme_id")
+_KEY: Final = ("member_id", "ladder_code", "programme_id", "joined_on")
 _WRITTEN: Final = tuple(field for field in TierState.__struct_fields__ if field not in _KEY)
 
 _IN_FORCE: Final = """
     SELECT v.programme_id AS rules_of, v.version, v.definition, v.effective_at, v.published_at, p.time_zone
     FROM ladder_version v JOIN programme p ON p.id = v.programme_id
-    WHERE v.programme_id = :programme_id AND v.ladder_code = :ladder_code
+    WHERE v.programme_id = :programme_id AND v.ladder_code = :ladder_code AND v.state = 'published'
     ORDER BY v.effective_at <= {moment} DESC, abs(extract(epoch FROM v.effective_at - {moment}))
     LIMIT 1
 """
@@ -47,21 +48,13 @@ _UNLOCKED: Final = text(f"""
         ON m.member_id = :member_id AND m.ladder_code = :ladder_code AND m.programme_id = v.rules_of
 """)  # noqa: S608  (both texts are ours, values are bound)
 
-_TOTALS: Final = text("""
-    SELECT wanted.slot, activity.metric, sum(activity.amount) AS total
-    FROM unnest(
-        CAST(:slots AS integer[]), CAST(:member_ids AS uuid[]), CAST(:first_days AS date[]), CAST(:last_days AS date[])
-    ) AS wanted (slot, member_id, first_day, last_day)
-    JOIN tier_activity activity
-        ON activity.member_id = wanted.member_id AND activity.metric = ANY (CAST(:metrics AS text[]))
-        AND activity.day BETWEEN wanted.first_day AND wanted.last_day
-    GROUP BY wanted.slot, activity.metric
+_JOINED: Final = text("""
+    SELECT CAST(s.joined_at AT TIME ZONE :time_zone AS date) FROM tier_membership s WHERE s.member_id = :member_id
 """)
 
-_LAST_DAY: Final = text("""
-    SELECT max(day) FROM tier_activity
-    WHERE member_id = :member_id AND metric = ANY (CAST(:metrics AS text[])) AND day BETWEEN :after AND :until
-""")
+_ROLL_UPS: Final = """
+    SELECT member_id, metric, day, amount FROM tier_roll_ups(%s::uuid[], %s::text[], %s::date, %s::date)
+"""
 
 
 def read_state(row: Row[Any]) -> TierState:
@@ -69,11 +62,22 @@ def read_state(row: Row[Any]) -> TierState:
     return TierState(**{field: getattr(row, field) for field in TierState.__struct_fields__})
 
 
+def read_version(row: Row[Any]) -> PolicyVersion:
+    """Read a published row of `ladder_version`."""
+    return PolicyVersion(
+        programme_id=row.programme_id,
+        version=row.version,
+        policy=msgspec.convert(row.definition, TierPolicy),
+        effective_at=row.effective_at,
+        published_at=row.published_at,
+    )
+
+
 def _read_rules(row: Row[Any]) -> Rules:
-    version = LadderVersion(
+    version = PolicyVersion(
         programme_id=row.rules_of,
         version=row.version,
-        ladder=msgspec.convert(row.definition, Ladder),
+        policy=msgspec.convert(row.definition, TierPolicy),
         effective_at=row.effective_at,
         published_at=row.published_at,
     )
@@ -83,7 +87,7 @@ def _read_rules(row: Row[Any]) -> Rules:
 async def load_rules(
     connection: AsyncConnection, *, programme_id: UUID, ladder_code: str, moment: datetime
 ) -> Rules | None:
-    """The version in force, without anybody's state."""
+    """The version in force at a moment, in the programme's time zone. None where there is no such ladder."""
     bound = {"programme_id": programme_id, "ladder_code": ladder_code, "moment": moment}
     row = (await connection.execute(_RULES, bound)).first()
     return _read_rules(row) if row else None
@@ -92,13 +96,19 @@ async def load_rules(
 async def load(
     connection: AsyncConnection, *, programme_id: UUID, member_id: UUID, ladder_code: str, moment: datetime
 ) -> tuple[Rules, TierState] | None:
-    """A member's state as it is now with the version in force at `moment`; None where there is no such ladder."""
+    """The version in force at a moment and the member's state. None where the programme has no such ladder."""
     bound = {"programme_id": programme_id, "member_id": member_id, "ladder_code": ladder_code, "moment": moment}
     row = (await connection.execute(_UNLOCKED, bound)).first()
     if row is None:
         return None
     rules = _read_rules(row)
-    return rules, read_state(row) if row.member_id else start_state(rules, member_id=member_id)
+    return rules, read_state(row) if row.member_id else await start(connection, rules, member_id=member_id)
+
+
+async def start(connection: AsyncConnection, rules: Rules, *, member_id: UUID) -> TierState:
+    """A member who did nothing yet, with the day of joining where it is known."""
+    joined_on = await connection.scalar(_JOINED, {"member_id": member_id, "time_zone": rules.time_zone})
+    return msgspec.structs.replace(start_state(rules, member_id=member_id), joined_on=joined_on)
 
 
 async def lock(
@@ -114,38 +124,35 @@ async def lock(
         rules = await load_rules(connection, programme_id=programme_id, ladder_code=ladder_code, moment=moment)
         if rules is None:
             return None
-        start = msgspec.structs.asdict(start_state(rules, member_id=member_id))
-        await connection.execute(postgresql.insert(member_tier_table).values(start).on_conflict_do_nothing())
+        first = msgspec.structs.asdict(await start(connection, rules, member_id=member_id))
+        await connection.execute(postgresql.insert(member_tier_table).values(first).on_conflict_do_nothing())
         row = (await connection.execute(_LOCKED, bound)).first()
         if row is None:
             raise NotFoundError("the member is not in this programme", field="member")
     return _read_rules(row), read_state(row)
 
 
-async def totals(
-    connection: AsyncConnection, metrics: Sequence[str], wanted: Sequence[tuple[UUID, Span]]
-) -> list[dict[str, int]]:
-    """The roll-up of each wanted member and span by metric, in one query, in the order asked."""
-    answers: list[dict[str, int]] = [{} for _ in wanted]
-    bound = {
-        "slots": list(range(len(wanted))),
-        "member_ids": [member_id for member_id, _ in wanted],
-        "first_days": [span.first_day or date.min for _, span in wanted],
-        "last_days": [span.last_day for _, span in wanted],
-        "metrics": list(metrics),
-    }
-    for row in await connection.execute(_TOTALS, bound):
-        answers[row.slot][row.metric] = int(row.total)
-    return answers
+async def roll_ups(
+    connection: AsyncConnection,
+    metrics: Sequence[str],
+    members: Iterable[UUID],
+    *,
+    fold: date = date.min,
+    first_day: date = date.min,
+) -> dict[UUID, defaultdict[str, dict[date, int]]]:
+    """What members did: amounts by metric and day since `first_day`, days up to `fold` as one."""
+    found: dict[UUID, defaultdict[str, dict[date, int]]] = {member_id: defaultdict(dict) for member_id in members}
+    bound = (uuid_array(found), "{" + ",".join(metrics) + "}", fold, first_day)
+    for member_id, metric, day, amount in await fetch(connection, _ROLL_UPS, bound):
+        found[member_id][metric][day] = amount
+    return found
 
 
-async def last_activity_day(
-    connection: AsyncConnection, metrics: Sequence[str], *, member_id: UUID, after: date, until: date
-) -> date | None:
-    """The last day between two on which anything was rolled up for a member."""
-    bound = {"member_id": member_id, "metrics": list(metrics), "after": after, "until": until}
-    day: date | None = (await connection.execute(_LAST_DAY, bound)).scalar_one()
-    return day
+async def roll_up(
+    connection: AsyncConnection, metrics: Sequence[str], member_id: UUID
+) -> defaultdict[str, dict[date, int]]:
+    """What one member did."""
+    return (await roll_ups(connection, metrics, [member_id]))[member_id]
 
 
 async def write(connection: AsyncConnection, decisions: Sequence[Decision]) -> None:

@@ -25,7 +25,9 @@ from loyalty.kit.currency import minor_per_unit
 from loyalty.kit.programme import Programme
 from redemption.policies import find_policy
 from redemption.policies import publish_policy as publish_redemption_policy
-from tiers.ladders import Ladder, PointsMetric, RollingMonthsWindow, TierStep, publish_ladder
+from tiers.ladders import Ladder, TierStep, publish_ladder
+from tiers.rules import PointsMetric
+from tiers.windows import RollingMonthsWindow
 
 STEP_POINTS: Final = 100
 """So many points take one whole unit of the currency off."""

@@ -21,7 +21,11 @@ from redemption.benefits.templates import publish_definition
 from redemption.catalogue import save_item
 from redemption.policies import publish_policy as publish_redemption_policy
 from redemption.terms import FixedOff, Minimum, PercentOff, Places, Terms
-from tiers.ladders import Ladder, RollingMonthsWindow, SpendMetric, TierStep, publish_ladder
+from tiers.policies import KeepMonths, Tier, TierPolicy
+from tiers.rules import AllOf as AllReached
+from tiers.rules import OrdersMetric, Reach, SpendMetric
+from tiers.versions import publish_policy as publish_tier_policy
+from tiers.windows import RollingMonthsWindow
 
 CODE: Final = "tangwu"
 NAME: Final = "棠坞 Tangwu"
@@ -54,16 +58,50 @@ _CHANNEL_NAMES: Final[dict[str, tuple[str, Literal["online", "store"]]]] = {
     "chengdu-1": ("成都·玉林 Chengdu, Yulin", "store"),
 }
 
-_LADDER: Final = Ladder(
-    metric=SpendMetric(currency=CURRENCY),
-    window=RollingMonthsWindow(months=6),
-    tiers=[
-        TierStep(code="leaf", name={"zh": "新叶", "en": "New Leaf"}, rank=1, threshold=0),
-        TierStep(code="silver", name={"zh": "银毫", "en": "Silver Tip"}, rank=2, threshold=100_000),
-        TierStep(code="amber", name={"zh": "琥珀", "en": "Amber"}, rank=3, threshold=300_000),
-        TierStep(code="grove", name={"zh": "老丛", "en": "Old Grove"}, rank=4, threshold=800_000),
-    ],
+_HALF_A_YEAR: Final = RollingMonthsWindow(months=6)
+
+
+def _asks(spend_minor: int, orders: int) -> AllReached:
+    """A tier is for who spends enough and comes often enough: one great purchase alone does not make a regular."""
+    return AllReached(
+        rules=(
+            Reach(metric=SpendMetric(currency=CURRENCY), window=_HALF_A_YEAR, at_least=spend_minor),
+            Reach(metric=OrdersMetric(), window=_HALF_A_YEAR, at_least=orders),
+        )
+    )
+
+
+_TIERS: Final = TierPolicy(
+    tiers=(
+        Tier(code="leaf", name={"zh": "新叶", "en": "New Leaf"}, rank=1),
+        Tier(
+            code="silver",
+            name={"zh": "银毫", "en": "Silver Tip"},
+            rank=2,
+            qualify=_asks(100_000, 2),
+            benefit_cost_minor=300,
+            earn_rate_bp=10_500,
+        ),
+        Tier(
+            code="amber",
+            name={"zh": "琥珀", "en": "Amber"},
+            rank=3,
+            qualify=_asks(300_000, 3),
+            benefit_cost_minor=1_200,
+            earn_rate_bp=11_000,
+        ),
+        Tier(
+            code="grove",
+            name={"zh": "老丛", "en": "Old Grove"},
+            rank=4,
+            qualify=_asks(800_000, 4),
+            benefit_cost_minor=4_000,
+            earn_rate_bp=12_000,
+        ),
+    ),
+    keep=KeepMonths(months=6),
     grace_days=14,
+    warning_days=30,
 )
 
 _EVERYTHING: Final = PerAmount(points=1, per_minor=100, currency=CURRENCY)
@@ -223,7 +261,7 @@ async def _publish_rules(
         step_amount_minor=STEP_AMOUNT_MINOR,
         max_share_bp=MOST_SHARE_BP,
     )
-    await publish_ladder(connection, programme_id=programme.id, ladder=_LADDER, effective_at=opened_at)
+    await publish_tier_policy(connection, programme_id=programme.id, policy=_TIERS, effective_at=opened_at)
 
 
 async def _fill_catalogue(connection: AsyncConnection, programme: Programme) -> None:

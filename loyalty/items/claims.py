@@ -30,6 +30,7 @@ from loyalty.items.verdicts import (
 from loyalty.kit.clock import local_date, utc_now
 from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError, TooManyAttemptsError
 from loyalty.members.member import keep_unmerged
+from tiers.counting import Activity, count_activities
 
 _REASONS: Final[dict[ClaimBlocker, str]] = {
     "not_activated": "this item is not on sale yet",
@@ -201,13 +202,17 @@ async def _claim(
     # Always in this order, code, member, device, so that claims wait for each other and never in a circle.
     await _tally(connection, f"member:{member_id}", day, settings.claims_per_member_day)
     await _tally(connection, f"device:{sighting.device.hex()}", day, settings.claims_per_device_day)
-    if item.points:
-        await _award(connection, item, member_id, sighting.at)
+    await _award(connection, item, member_id, sighting.at)
     return Claim(code=code, member_id=member_id, at=sighting.at, points=item.points, replayed=False)
 
 
 async def _award(connection: AsyncConnection, item: Item, member_id: UUID, at: datetime) -> None:
+    """Give the points, and count the scan towards tiers, also of an item that gives none."""
     name = f"claim:{item.code.gtin}:{item.code.kid}:{item.code.index}"
+    scan = Activity(member_id=member_id, metric="scans", amount=1, counts_at=at, happened_at=at, cause=name)
+    await count_activities(connection, programme_id=item.product.programme_id, activities=[scan])
+    if not item.points:
+        return
     await award(
         connection,
         programme_id=item.product.programme_id,

@@ -35,7 +35,7 @@ from redemption.benefits.bulk import ISSUE_TASK, unfinished_issues, work_on_issu
 from redemption.benefits.using import expire_due
 from redemption.checkout.finishing import close_stale
 from redemption.stale import sweep_all
-from tiers.review import review_all
+from tiers.tending import tend_tiers
 
 logger = logging.getLogger(__name__)
 PARTS: Final = "parts"
@@ -90,14 +90,15 @@ async def close_ledger_thoroughly(context: JobContext, timestamp: int) -> None: 
 
 
 async def review_tiers(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Each hour, because midnight comes at another hour in each time zone: review the members who are due."""
+    """Each hour, because midnight comes at another hour in each time zone: let tier policies that took force meet the
+    members, review those who are due, and warn those who soon will be.
+    """
     engine = _parts(context).engine
     async with transaction(engine) as connection:
         programmes = await list_programmes(connection)
     for programme in programmes:
-        totals = await review_all(engine, programme_id=programme.id, moment=utc_now())
-        if totals.reviewed:
-            logger.info("reviewed %d members of %s: %s", totals.reviewed, programme.code, totals)
+        for tended in await tend_tiers(engine, programme_id=programme.id, moment=utc_now()):
+            logger.info("tiers of %s: %s", programme.code, tended)
 
 
 async def keep_house(context: JobContext, timestamp: int) -> None:  # noqa: ARG001

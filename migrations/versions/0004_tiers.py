@@ -26,6 +26,7 @@ def _create_ladders() -> None:
         CREATE TABLE ladder (
             programme_id uuid NOT NULL,
             code text NOT NULL,
+            changes integer NOT NULL DEFAULT 0,
             created_at timestamptz NOT NULL DEFAULT now(),
             CONSTRAINT ladder_pkey PRIMARY KEY (programme_id, code)
         )
@@ -35,9 +36,20 @@ def _create_ladders() -> None:
             programme_id uuid NOT NULL,
             ladder_code text NOT NULL,
             version integer NOT NULL CONSTRAINT ladder_version_version_check CHECK (version > 0),
+            state text NOT NULL,
+            revision integer NOT NULL,
+            title text NOT NULL,
             definition jsonb NOT NULL,
-            effective_at timestamptz NOT NULL,
-            published_at timestamptz NOT NULL DEFAULT now(),
+            created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+            created_by text NOT NULL,
+            effective_at timestamptz,
+            published_at timestamptz,
+            published_by text,
+            started_at timestamptz,
+            retired_at timestamptz,
+            retired_by text,
+            CONSTRAINT ladder_version_state_check CHECK (state IN ('draft', 'published', 'retired')),
+            CONSTRAINT ladder_version_effective_at_check CHECK (state <> 'published' OR effective_at IS NOT NULL),
             CONSTRAINT ladder_version_pkey PRIMARY KEY (programme_id, ladder_code, version),
             CONSTRAINT ladder_version_programme_id_ladder_code_fkey
                 FOREIGN KEY (programme_id, ladder_code) REFERENCES ladder (programme_id, code)
@@ -46,7 +58,14 @@ def _create_ladders() -> None:
     op.execute("""
         CREATE FUNCTION refuse_ladder_version_change() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
-            RAISE EXCEPTION 'a published ladder version is never changed: publish another';
+            IF TG_OP = 'UPDATE' AND OLD.version = NEW.version AND (OLD.state = 'draft' OR
+                OLD.state = 'published' AND NEW.definition = OLD.definition AND (
+                    NEW.state = 'published' AND NEW.effective_at = OLD.effective_at OR
+                    NEW.state = 'retired' OR
+                    NEW.state = 'draft' AND OLD.effective_at > clock_timestamp())) THEN
+                RETURN NEW;
+            END IF;
+            RAISE EXCEPTION 'a published tier policy is never changed: publish another';
         END
         $$
     """)
@@ -71,6 +90,14 @@ def _create_member_tiers() -> None:
             grace_until timestamptz,
             review_at timestamptz,
             change_sequence integer NOT NULL,
+            joined_on date,
+            counts_from date,
+            qualified_on date,
+            qualified_from date,
+            granted boolean NOT NULL DEFAULT false,
+            former_tier text,
+            former_rank integer,
+            former_until timestamptz,
             CONSTRAINT member_tier_pkey PRIMARY KEY (member_id, ladder_code)
         ) WITH (fillfactor = 90)
     """)
@@ -89,17 +116,13 @@ def _create_member_tiers() -> None:
             sequence integer NOT NULL,
             programme_id uuid NOT NULL,
             kind text NOT NULL CONSTRAINT tier_change_kind_check
-                CHECK (kind IN ('upgrade', 'downgrade', 'kept', 'grace', 'merge', 'unmerge')),
+                CHECK (kind IN ('upgrade', 'downgrade', 'kept', 'soft_landing', 'grace', 'undone', 'grant',
+                    'grant_ended', 'merge', 'unmerge')),
             cause text NOT NULL,
             ladder_version integer NOT NULL,
             from_tier text NOT NULL,
             to_tier text NOT NULL,
-            metric text NOT NULL,
-            value bigint NOT NULL,
-            threshold bigint NOT NULL,
-            window_kind text NOT NULL,
-            window_first_day date,
-            window_last_day date NOT NULL,
+            reasons jsonb NOT NULL,
             at timestamptz NOT NULL,
             valid_until timestamptz,
             grace_until timestamptz,
@@ -145,7 +168,8 @@ def _create_activity() -> None:
 
 
 def downgrade() -> None:
-    for function in ("count_tier_activity", "tier_roll_ups", "ladder_stamp"):
+    op.execute("DROP VIEW tier_membership")
+    for function in ("tier_day_start", "tier_anniversary", "count_tier_activity", "tier_roll_ups", "ladder_stamp"):
         op.execute(f"DROP FUNCTION {function}")
     for table in (
         "tier_activity_moved",

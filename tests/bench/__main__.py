@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loyalty.kit.embedded import EmbeddedPostgres
 from loyalty.kit.migrate import migrate
-from tests.bench import basket, benefits, epcis, http, importing, items, ledger_batch, ledger_sql, scale, scans
+from tests.bench import basket, benefits, epcis, http, importing, items, ledger_batch, ledger_sql, scale, scans, tiers
 from tests.bench.report import Measure, Section, section, table, write
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +26,7 @@ SECTIONS: dict[str, Callable[[str], list[Measure]]] = {
     "basket": basket.measure,
     "benefits": benefits.measure,
     "scale": scale.measure,
+    "tiers": tiers.measure,
 }
 
 
@@ -33,14 +34,17 @@ def main(words: list[str]) -> None:
     """Run the sections named, or all of them. All of them are written down, some only where that is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"one of {', '.join(SECTIONS)}; all by default")
-    parser.add_argument("--members", type=int, help="how many members `scale` loads; a million takes about 20 minutes")
+    parser.add_argument("--members", type=int, help="how many members `scale` and `tiers` load; a million takes long")
     parser.add_argument("--write", action="store_true", help="write the sections named to bench/, beside the others")
     asked = parser.parse_args(words)
     if unknown := {*asked.sections} - SECTIONS.keys():
         parser.error(f"no such section: {', '.join(unknown)}")
     chosen = SECTIONS
     if asked.members is not None:
-        chosen = SECTIONS | {"scale": functools.partial(scale.measure, members=asked.members)}
+        chosen = SECTIONS | {
+            "scale": functools.partial(scale.measure, members=asked.members),
+            "tiers": functools.partial(tiers.measure, members=asked.members),
+        }
     sections: dict[str, Section] = {}
     with tempfile.TemporaryDirectory() as home, EmbeddedPostgres(Path(home)) as url:
         migrate(url, login=True)

@@ -31,7 +31,9 @@ from loyalty.runtime import KEYRING_FILE
 from loyalty.web.security.api_keys import SCOPES, create_api_key
 from tests.bench.report import Measure
 from tests.bench.serving import CONNECTIONS, SECONDS, load, server
-from tiers.ladders import Ladder, PointsMetric, RollingMonthsWindow, TierStep, publish_ladder
+from tiers.ladders import Ladder, TierStep, publish_ladder
+from tiers.rules import PointsMetric
+from tiers.windows import RollingMonthsWindow
 
 ROUNDS = 3
 MEMBERS = 1_000

@@ -27,7 +27,9 @@ from loyalty.kit.db import transaction
 from loyalty.kit.programme import Programme, create_channel, create_programme
 from loyalty.settings import Settings
 from loyalty.web.app import create_app
-from tiers.ladders import Ladder, PointsMetric, RollingMonthsWindow, TierStep, publish_ladder
+from tiers.ladders import Ladder, TierStep, publish_ladder
+from tiers.rules import PointsMetric
+from tiers.windows import RollingMonthsWindow
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",

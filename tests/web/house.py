@@ -29,7 +29,9 @@ from loyalty.web.security.staff import Staff, create_staff
 from loyalty.web.state import Services
 from redemption.policies import publish_policy
 from tests.web.member.conftest import Browser
-from tiers.ladders import Ladder, PointsMetric, RollingMonthsWindow, TierStep, publish_ladder
+from tiers.ladders import Ladder, TierStep, publish_ladder
+from tiers.rules import PointsMetric
+from tiers.windows import RollingMonthsWindow
 
 PASSWORD: Final = "a long enough password"
 LADDER: Final = Ladder(

@@ -46,8 +46,9 @@ from loyalty.items.tables import item_claim_table, item_scan_table
 from loyalty.kit.clock import local_date, start_of_local_day, utc_now
 from loyalty.kit.programme import get_programme, list_channels
 from loyalty.members.tables import member_consent_table, member_profile_table, member_table
-from tiers.ladders import DEFAULT_LADDER, ladder_at
+from tiers.policies import DEFAULT_LADDER
 from tiers.tables import member_tier_table
+from tiers.versions import policy_at
 
 _NOBODY: Final = UUID(int=0)
 _MONTHS: Final = 12
@@ -69,8 +70,8 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 async def read_frame(connection: AsyncConnection, *, programme_id: UUID, today: date | None = None) -> Frame:
     """The frame of a programme today, or on a day that was noted: a job of several hours keeps to its first."""
     programme = await get_programme(connection, programme_id)
-    version = await ladder_at(connection, programme_id=programme_id, moment=utc_now())
-    base = version.ladder.base if version else None
+    version = await policy_at(connection, programme_id=programme_id, moment=utc_now())
+    base = version.policy.base if version else None
     return Frame(
         programme_id=programme_id,
         time_zone=programme.time_zone,

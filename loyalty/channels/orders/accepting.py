@@ -255,16 +255,14 @@ class _Batch:
                 for arrival, points in given
             ],
             activities=[
-                Activity(
-                    member_id=item.arrival.member_id,
-                    metric=f"spend:{item.arrival.order.currency}",
-                    amount=sum(item.arrival.paid_minor),
-                    counts_at=item.arrival.order.placed_at,
-                    happened_at=item.arrival.order.placed_at,
-                    cause=self._source(item.arrival.order),
-                )
+                activity
                 for item in earned
-                if any(item.arrival.paid_minor)
+                for activity in purchase_activities(
+                    item.arrival.order,
+                    item.arrival.member_id,
+                    self._source(item.arrival.order),
+                    item.arrival.paid_minor,
+                )
             ],
         )
         await insert_earnings(
@@ -399,6 +397,20 @@ def basket_of(channel: Channel, moment: datetime, lines: Sequence[OrderLine], pa
             for line, paid in zip(lines, paid_minor, strict=True)
         ],
     )
+
+
+def purchase_activities(order: Order, member_id: UUID, source: str, paid_minor: Sequence[int]) -> Iterable[Activity]:
+    """What a purchase counts for towards tiers beside its points: the order, and what was paid."""
+    for metric, amount in (("orders", 1), (f"spend:{order.currency}", sum(paid_minor))):
+        if amount:
+            yield Activity(
+                member_id=member_id,
+                metric=metric,
+                amount=amount,
+                counts_at=order.placed_at,
+                happened_at=order.placed_at,
+                cause=source,
+            )
 
 
 def _reference(arrival: _Arrival) -> Reference:

@@ -419,21 +419,24 @@ async def _take_back(
         if points:
             take(bonus.unit, points, bonus.sequence, f"campaign:{bonus.campaign_id}")
             await note_bonus_taken_back(connection, bonus, points=points)
-    spending = [
+    unbought = {f"spend:{order.currency}": plan.amount_minor, "orders": plan.after.whole and not order.refunds.whole}
+    activities = [
         Activity(
             member_id=payer_id,
-            metric=f"spend:{order.currency}",
-            amount=-plan.amount_minor,
+            metric=metric,
+            amount=-int(amount),
             counts_at=order.placed_at,
             happened_at=moment,
             cause=source,
         )
+        for metric, amount in unbought.items()
+        if amount
     ]
     await take_back(
         connection,
         programme_id=channel.programme_id,
         take_backs=take_backs,
-        activities=spending if plan.amount_minor else [],
+        activities=activities,
     )
     return dict(taken_back)
 

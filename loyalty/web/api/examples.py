@@ -41,6 +41,40 @@ _LAPSED: Final = {
     ],
 }
 
+_SPEND_A_YEAR: Final = {
+    "rule": "reach",
+    "metric": {"type": "spend", "currency": "CNY"},
+    "window": {"type": "rolling_months", "months": 12},
+    "at_least": 500000,
+}
+_TIER_POLICY: Final = {
+    "tiers": [
+        {"code": "silver", "name": {"zh": "银卡", "en": "Silver"}, "rank": 1},
+        {
+            "code": "gold",
+            "name": {"zh": "金卡", "en": "Gold"},
+            "rank": 2,
+            "qualify": {
+                "rule": "all",
+                "rules": [
+                    _SPEND_A_YEAR,
+                    {
+                        "rule": "reach",
+                        "metric": {"type": "orders"},
+                        "window": {"type": "rolling_months", "months": 12},
+                        "at_least": 4,
+                    },
+                ],
+            },
+            "benefit_cost_minor": 1200,
+            "earn_rate_bp": 12000,
+        },
+    ],
+    "keep": {"type": "next_year_end"},
+    "grace_days": 30,
+    "warning_days": 30,
+}
+
 REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "changeAlert": {"state": "closed", "note": "bought and tested: a copy", "actor": "li.na"},
     "assignDealer": {"dealer": "Xiling Tea Trading", "region": "CN-SC"},
@@ -129,17 +163,15 @@ REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "cancelled_at": _MOMENT,
         "currency": "CNY",
     },
-    "publishLadder": {
-        "metric": {"type": "spend", "currency": "CNY"},
-        "window": {"type": "rolling_months", "months": 12},
-        "tiers": [
-            {"code": "silver", "name": {"zh": "银卡", "en": "Silver"}, "rank": 1, "threshold": 0},
-            {"code": "gold", "name": {"zh": "金卡", "en": "Gold"}, "rank": 2, "threshold": 500000},
-        ],
-        "grace_days": 30,
-        "downgrade": "one_step",
-    },
     **BENEFITS,
+    "createTierPolicy": {"title": "2027", "policy": _TIER_POLICY, "by": "li.na"},
+    "editTierPolicy": {"revision": 1, "title": "2027, easier", "policy": _TIER_POLICY, "by": "li.na"},
+    "simulateTierPolicy": {"by": "li.na"},
+    "publishTierPolicy": {"effective_at": "2027-01-01T00:00:00+08:00", "by": "li.na"},
+    "withdrawTierPolicy": {"by": "li.na"},
+    "retireTierPolicy": {"by": "li.na"},
+    "grantTier": {"tier": "gold", "ends_at": "2027-01-01T00:00:00+08:00", "reason": "A gift", "by": "li.na"},
+    "issueCoupon": {"template": "welcome", "source": "campaign:spring"},
     "quoteRedemption": {"member_id": _MEMBER, "basket_minor": 45000, "currency": "CNY"},
     "beginRedemption": {
         "member_id": _MEMBER,

@@ -1,32 +1,28 @@
-"""Tiers: where a member stands and why, and the ladders that say so."""
+"""Tiers: where a member stands and why."""
 
 from __future__ import annotations
 
 from typing import Annotated, Final
 
-from litestar import Response, Router, get, post
+from litestar import Response, Router, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, PathParameter, QueryParameter
+from litestar.params import JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import NotFoundError
 from loyalty.web.api import tiers_schemas as shapes
 from loyalty.web.api.operations import IdempotencyKey, Limit, Require, keyed_problems, problems, tell
-from loyalty.web.api.people import MemberId, reading_member
+from loyalty.web.api.people import MemberId, reading_member, writing_member
 from loyalty.web.idempotency import once
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
-from tiers.ladders import DEFAULT_LADDER, list_ladder_versions, publish_ladder
+from tiers.grants import grant_tier, list_grants, withdraw_grant
+from tiers.policies import DEFAULT_LADDER
 from tiers.reading import history, standing
 
-_CODE: Final = "^[a-z0-9][a-z0-9-]{0,39}$"
-LadderQuery = Annotated[str, QueryParameter(pattern=_CODE, description="The ladder's code.")]
-LadderPath = Annotated[str, PathParameter(pattern=_CODE, description="The ladder's code.")]
-
-
-def _no_ladder(code: str) -> NotFoundError:
-    return NotFoundError(f"there is no ladder {code!r} in this programme", field="ladder")
+LADDER_PATTERN: Final = "^[a-z0-9][a-z0-9-]{0,39}$"
+LadderQuery = Annotated[str, QueryParameter(pattern=LADDER_PATTERN, description="The ladder's code.")]
 
 
 @get(
@@ -53,7 +49,7 @@ async def get_tier(
             ladder_code=ladder,
         )
     if found is None:
-        raise _no_ladder(ladder)
+        raise NotFoundError(f"there is no ladder {ladder!r} in this programme", field="ladder")
     return shapes.standing_answer(found)
 
 
@@ -75,58 +71,101 @@ async def list_tier_changes(
     async with services.transaction() as connection:
         member = await reading_member(connection, caller, member_id)
         changes = await history(connection, member_id=member.id, limit=limit, ladder_code=ladder)
-    return shapes.TierChanges(data=[tell(shapes.TierChangeAnswer, change) for change in changes])
-
-
-@get(
-    "/ladders/{ladder:str}",
-    operation_id="getLadder",
-    summary="A ladder's versions",
-    guards=[Require("tiers:read")],
-    responses=problems(404),
-)
-async def get_ladder(
-    services: NamedDependency[Services], caller: NamedDependency[Caller], ladder: LadderPath
-) -> shapes.Ladders:
-    """Every version of a ladder, newest first. A published version is never changed."""
-    async with services.transaction() as connection:
-        versions = await list_ladder_versions(connection, programme_id=caller.programme_id, ladder_code=ladder)
-    if not versions:
-        raise _no_ladder(ladder)
-    return shapes.Ladders(data=[shapes.ladder_answer(version) for version in versions])
-
-
-@post(
-    "/ladders/{ladder:str}",
-    operation_id="publishLadder",
-    summary="Publish a ladder",
-    guards=[Require("tiers:write")],
-    responses=keyed_problems(),
-)
-async def publish_one_ladder(
-    services: NamedDependency[Services],
-    caller: NamedDependency[Caller],
-    ladder: LadderPath,
-    idempotency_key: IdempotencyKey,
-    data: JSONBody[shapes.LadderRequest],
-) -> Response[shapes.LadderAnswer]:
-    """Publish the next version of a ladder. One equal to the newest version publishes nothing and is answered."""
-
-    async def work(connection: AsyncConnection) -> shapes.LadderAnswer:
-        published = await publish_ladder(
-            connection,
-            programme_id=caller.programme_id,
-            ladder=shapes.read_ladder(ladder, data),
-            effective_at=data.effective_at,
-        )
-        return shapes.ladder_answer(published)
-
-    request = {"ladder": ladder, "definition": data}
-    return await once(
-        services, caller, idempotency_key, operation="publishLadder", request=request, status=201, work=work
+    return shapes.TierChanges(
+        data=[tell(shapes.TierChangeAnswer, change, reasons=list(change.reasons)) for change in changes]
     )
 
 
+@get(
+    "/members/{member_id:str}/tier/grants",
+    operation_id="listTierGrants",
+    summary="Tiers given to a member by hand",
+    guards=[Require("tiers:read")],
+    responses=problems(404),
+)
+async def list_tier_grants(
+    services: NamedDependency[Services], caller: NamedDependency[Caller], member_id: MemberId
+) -> shapes.TierGrants:
+    """Which tiers were given by hand, until when, why and by whom, newest first."""
+    async with services.transaction() as connection:
+        member = await reading_member(connection, caller, member_id)
+        grants = await list_grants(connection, member_id=member.id)
+    return shapes.TierGrants(data=[shapes.grant_answer(grant) for grant in grants])
+
+
+@post(
+    "/members/{member_id:str}/tier/grants",
+    operation_id="grantTier",
+    summary="Give a member a tier",
+    guards=[Require("tiers:write")],
+    responses=keyed_problems(404, 409),
+)
+async def grant_one_tier(
+    services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
+    member_id: MemberId,
+    idempotency_key: IdempotencyKey,
+    data: JSONBody[shapes.TierGrantRequest],
+    ladder: LadderQuery = DEFAULT_LADDER,
+) -> Response[shapes.TierGrantAnswer]:
+    """Give a tier until a moment. No review lowers the member before it; then the rules decide again."""
+
+    async def work(connection: AsyncConnection) -> shapes.TierGrantAnswer:
+        member = await writing_member(connection, caller, member_id)
+        await grant_tier(
+            connection,
+            programme_id=caller.programme_id,
+            member_id=member.id,
+            tier_code=data.tier,
+            ends_at=data.ends_at,
+            reason=data.reason,
+            by=data.by,
+            moment=utc_now(),
+            ladder_code=ladder,
+        )
+        return shapes.grant_answer((await list_grants(connection, member_id=member.id))[0])
+
+    request = {"member": member_id, "ladder": ladder, "grant": data}
+    return await once(services, caller, idempotency_key, operation="grantTier", request=request, status=201, work=work)
+
+
+@delete(
+    "/members/{member_id:str}/tier/grants",
+    operation_id="withdrawTierGrant",
+    summary="End a member's granted tier",
+    guards=[Require("tiers:write")],
+    status_code=200,
+    responses=problems(404),
+)
+async def withdraw_tier_grant(
+    services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
+    member_id: MemberId,
+    ladder: LadderQuery = DEFAULT_LADDER,
+) -> shapes.TierGrants:
+    """End the grant now, as its end would. Where there is none (any more), that is said, and nothing changes."""
+    async with services.transaction() as connection:
+        member = await writing_member(connection, caller, member_id)
+        await withdraw_grant(
+            connection,
+            programme_id=caller.programme_id,
+            member_id=member.id,
+            by=f"api:{caller.key.name}",
+            moment=utc_now(),
+            ladder_code=ladder,
+        )
+        grants = await list_grants(connection, member_id=member.id)
+    return shapes.TierGrants(data=[shapes.grant_answer(grant) for grant in grants])
+
+
 router: Final = Router(
-    path="/", tags=["Tiers"], route_handlers=[get_tier, list_tier_changes, get_ladder, publish_one_ladder]
+    path="/",
+    tags=["Tiers"],
+    route_handlers=[
+        get_tier,
+        list_tier_changes,
+        list_tier_grants,
+        grant_one_tier,
+        withdraw_tier_grant,
+    ],
 )

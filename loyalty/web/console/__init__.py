@@ -20,6 +20,7 @@ from loyalty.web.console import (
     rules,
     scans,
     segments,
+    tiers,
     trace,
     trace_wholes,
 )
@@ -59,7 +60,7 @@ router = Router(
         *effects.HANDLERS,
         *benefits.HANDLERS,
         rules.show_rules,
-        rules.show_tiers,
+        *tiers.HANDLERS,
         rules.show_catalogue,
     ],
     exception_handlers=PAGE_ERRORS,

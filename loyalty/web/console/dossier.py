@@ -31,12 +31,14 @@ from loyalty.web.i18n import Formats, Translator
 from loyalty.web.security.staff_actions import StaffAction, list_actions
 from loyalty.web.staff.person import Desk
 from loyalty.web.state import Services
+from loyalty.web.tier_words import metric_text
 from redemption.benefits.wallet import Benefit, wallet
 from redemption.reading import redemptions_of_member
 from redemption.record import Redemption
-from tiers.ladders import Ladder, get_ladder_version
+from tiers.policies import TierPolicy
 from tiers.reading import Standing, standing
 from tiers.reading import history as tier_history
+from tiers.versions import get_published
 from tiers.wording import sentence
 
 ENTRIES: Final = 12
@@ -183,10 +185,10 @@ async def _read_tiers(
     connection: AsyncConnection, programme: Programme, member: Member, t: Translator, formats: Formats
 ) -> list[TierLine]:
     changes = await tier_history(connection, member_id=member.id)
-    ladders: dict[int, Ladder] = {}
+    ladders: dict[int, TierPolicy] = {}
     for version in {change.ladder_version for change in changes}:
-        found = await get_ladder_version(connection, programme_id=programme.id, version=version)
-        ladders[version] = found.ladder
+        found = await get_published(connection, programme_id=programme.id, version=version)
+        ladders[version] = found.policy
     return [
         TierLine(
             at=change.at,
@@ -201,10 +203,3 @@ async def _read_tiers(
         )
         for change in changes
     ]
-
-
-def metric_text(metric: str, amount: int, t: Translator, formats: Formats) -> str:
-    """An amount of what a ladder counts: points, growth, or money."""
-    if metric.startswith("spend:"):
-        return formats.money(amount, metric.removeprefix("spend:"))
-    return t(f"console.metric.{metric}", n=amount)

@@ -1,4 +1,4 @@
-"""What a programme agreed to: earn rules, tiers, and what points and coupons buy. To be read, not edited."""
+"""What a programme agreed to: earn rules, and what points and coupons buy. To be read, not edited."""
 
 from __future__ import annotations
 
@@ -13,25 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from loyalty.campaigns.earning import BEGINNING, PublishedPolicy, in_force, policies
 from loyalty.kit.clock import utc_now
 from loyalty.kit.programme import list_channels
-from loyalty.members.reading import count_members
 from loyalty.web.console.desk import console_page, words
-from loyalty.web.console.dossier import metric_text
 from loyalty.web.console.policy_words import Names, RuleWords, rule_words
 from loyalty.web.i18n import Formats, Translator
 from loyalty.web.staff.person import Desk, read_manager
 from loyalty.web.state import Services
 from redemption.catalogue import list_items
 from redemption.policies import list_policies
-from tiers.ladders import (
-    CalendarYearWindow,
-    Ladder,
-    LadderVersion,
-    LifetimeWindow,
-    SpendMetric,
-    ladder_at,
-    list_ladder_versions,
-)
-from tiers.reading import count_by_tier
+from tiers.versions import policy_at
 
 
 class PolicyView(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +56,8 @@ async def show_rules(request: Request[Any, Any, Any], services: NamedDependency[
 
 async def _names(connection: AsyncConnection, desk: Desk, t: Translator) -> Names:
     channels = await list_channels(connection, desk.programme.id)
-    ladder = await ladder_at(connection, programme_id=desk.programme.id, moment=utc_now())
-    tiers = ladder.ladder.tiers if ladder else []
+    ladder = await policy_at(connection, programme_id=desk.programme.id, moment=utc_now())
+    tiers = ladder.policy.tiers if ladder else ()
     return Names(
         channels={channel.code: channel.name for channel in channels},
         tiers={tier.code: tier.name.get(t.language, tier.code) for tier in tiers},
@@ -87,62 +76,6 @@ def _policy_view(
         current=version.version == current,
         rules=[rule_words(rule, t, formats, names, currency=desk.programme.currency) for rule in version.policy.rules],
     )
-
-
-@get("/tiers")
-async def show_tiers(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[Any]:
-    """The ladder as sentences, with how many members stand on each rung, and its versions."""
-    now = utc_now()
-    async with services.transaction() as connection:
-        desk = await read_manager(request, services, connection)
-        t, formats = words(request, desk)
-        programme_id = desk.programme.id
-        version = await ladder_at(connection, programme_id=programme_id, moment=now)
-        versions = await list_ladder_versions(connection, programme_id=programme_id)
-        members = (await count_members(connection, programme_id=programme_id)).active
-        counts = await count_by_tier(connection, programme_id=programme_id, member_count=members, moment=now)
-    return console_page(
-        request,
-        "console/tiers.html",
-        desk,
-        section="tiers",
-        version=version,
-        versions=versions,
-        sentences=_ladder_words(version, t) if version else [],
-        rungs=[
-            (count.tier, _threshold(version.ladder, count.tier.threshold, t, formats), count.members)
-            for count in counts
-            if version is not None
-        ],
-        members=members,
-    )
-
-
-def _ladder_words(version: LadderVersion, t: Translator) -> list[str]:
-    """What counts, over which time, and how a tier is lost."""
-    ladder = version.ladder
-    metric = ladder.metric
-    window = ladder.window
-    if isinstance(metric, SpendMetric):
-        counts = t("console.ladder.spend", currency=metric.currency)
-    else:
-        counts = t(f"console.ladder.{'points' if 'points' in metric.components() else 'growth'}")
-    if isinstance(window, LifetimeWindow):
-        over = t("console.ladder.lifetime")
-    elif isinstance(window, CalendarYearWindow):
-        over = t("console.ladder.calendar_year")
-    else:
-        over = t("console.ladder.rolling_months", n=window.months)
-    lost = t(f"console.ladder.{ladder.downgrade}")
-    grace = [t("console.ladder.grace", n=ladder.grace_days)] if ladder.grace_days else []
-    return [counts, over, t("console.ladder.upgrade"), lost, *grace]
-
-
-def _threshold(ladder: Ladder, threshold: int, t: Translator, formats: Formats) -> str:
-    metric = ladder.metric
-    if isinstance(metric, SpendMetric):
-        return formats.money(threshold, metric.currency)
-    return metric_text("points" if "points" in metric.components() else "growth", threshold, t, formats)
 
 
 @get("/catalogue")

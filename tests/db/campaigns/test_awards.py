@@ -18,9 +18,11 @@ from loyalty.kit.errors import IdempotencyMismatchError
 from loyalty.kit.ids import new_id
 from loyalty.kit.programme import Programme
 from tests.factories import make_programme
-from tiers.ladders import Ladder, LifetimeWindow, PointsMetric, TierStep, publish_ladder
+from tiers.ladders import Ladder, TierStep, publish_ladder
 from tiers.reading import current_tier
+from tiers.rules import PointsMetric
 from tiers.tables import tier_activity_table
+from tiers.windows import LifetimeWindow
 
 MOMENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

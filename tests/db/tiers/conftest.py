@@ -12,19 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.programme import Programme
 from tiers.changes import TierChange
-from tiers.ladders import (
-    GrowthMetric,
-    Ladder,
-    LadderVersion,
-    Metric,
-    RollingMonthsWindow,
-    TierStep,
-    Window,
-    publish_ladder,
-)
+from tiers.ladders import Ladder, TierStep, publish_ladder
+from tiers.policies import PolicyVersion
 from tiers.qualification import evaluate, record
 from tiers.reading import Standing, history, standing
 from tiers.review import review_member
+from tiers.rules import GrowthMetric, Metric
+from tiers.windows import RollingMonthsWindow, Window
 
 TIERS = [
     TierStep(code="member", name={"zh": "会员", "en": "Member"}, rank=0, threshold=0),
@@ -57,7 +51,7 @@ class Club:
         self.member_id = uuid4()
         self.zone = programme.time_zone
 
-    async def publish(self, ladder: Ladder, **fields: Any) -> LadderVersion:
+    async def publish(self, ladder: Ladder, **fields: Any) -> PolicyVersion:
         return await publish_ladder(self.connection, programme_id=self.programme.id, ladder=ladder, **fields)
 
     async def record(self, day: str, amount: int, metric: str = "growth", member: UUID | None = None) -> None:

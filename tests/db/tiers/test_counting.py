@@ -17,20 +17,11 @@ from loyalty.kit.errors import NotFoundError
 from loyalty.kit.programme import Programme
 from tests.factories import make_programme
 from tiers.counting import Activity, count_activities
-from tiers.ladders import (
-    CalendarYearWindow,
-    Ladder,
-    LifetimeWindow,
-    Metric,
-    PointsMetric,
-    RollingMonthsWindow,
-    SpendMetric,
-    TierStep,
-    Window,
-    publish_ladder,
-)
+from tiers.ladders import Ladder, TierStep, publish_ladder
 from tiers.qualification import evaluate, record
+from tiers.rules import Metric, PointsMetric, SpendMetric
 from tiers.tables import member_tier_table, tier_activity_table, tier_change_table
+from tiers.windows import CalendarYearWindow, LifetimeWindow, RollingMonthsWindow, Window
 
 START = datetime(2024, 11, 1, tzinfo=UTC)
 

@@ -9,8 +9,9 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.db.tiers.conftest import TIERS, Club, at, last_day, make_ladder
-from tiers.ladders import CalendarYearWindow, TierStep
-from tiers.reading import count_by_tier, current_tier, history, standing, tier_at
+from tiers.ladders import TierStep
+from tiers.reading import Standing, count_by_tier, current_tier, history, standing, tier_at
+from tiers.windows import CalendarYearWindow
 
 
 async def test_a_new_member_stands_at_the_bottom_with_all_the_way_to_go(club: Club) -> None:
@@ -19,46 +20,54 @@ async def test_a_new_member_stands_at_the_bottom_with_all_the_way_to_go(club: Cl
     assert (found.tier.code, found.since, found.valid_until, found.review_at) == ("member", None, None, None)
     assert found.next_tier is not None
     assert found.next_tier.code == "silver"
-    assert (found.value, found.needed, found.progress_bp, found.needed_to_keep) == (0, 500, 0, 0)
+    assert [(each.value, each.missing) for each in found.next_asks] == [(0, 500)]
+    assert (found.progress_bp, found.keep_asks) == (0, [])
 
 
 async def test_progress_is_the_share_of_the_next_threshold(club: Club) -> None:
     await club.publish(make_ladder())
     await club.earn("2025-05-01", 666)
     found = await club.standing("2025-06-01")
-    assert (found.tier.code, found.metric, found.window_kind) == ("silver", "growth", "rolling_months")
-    assert (found.value, found.needed, found.progress_bp) == (666, 334, 6_660)
+    (asked,) = found.next_asks
+    assert (found.tier.code, asked.metric, asked.window) == ("silver", "growth", "rolling_months")
+    assert (asked.value, asked.missing, found.progress_bp) == (666, 334, 6_660)
     assert found.since == at("2025-05-01")
-    assert found.window_first_day == date(2024, 6, 2)
+    assert asked.first_day == date(2024, 6, 2)
 
 
 async def test_at_the_top_nothing_is_needed(club: Club) -> None:
     await club.publish(make_ladder())
     await club.earn("2025-05-01", 9_000)
     found = await club.standing("2025-06-01")
-    assert (found.tier.code, found.next_tier, found.needed, found.progress_bp) == ("black", None, 0, 10_000)
+    assert (found.tier.code, found.next_tier, found.next_asks, found.progress_bp) == ("black", None, [], 10_000)
 
 
 async def test_a_refund_below_zero_is_no_negative_progress(club: Club) -> None:
     await club.publish(make_ladder())
     await club.earn("2025-05-01", -40)
     found = await club.standing("2025-06-01")
-    assert (found.value, found.needed, found.progress_bp) == (-40, 540, 0)
+    assert [(each.value, each.missing) for each in found.next_asks] == [(-40, 540)]
+    assert found.progress_bp == 0
 
 
 async def test_what_is_needed_to_keep_is_of_the_period_under_review(club: Club) -> None:
     await club.publish(make_ladder(window=CalendarYearWindow(), grace_days=31))
     await club.earn("2025-05-01", 500)
-    assert (await club.standing("2025-06-01")).needed_to_keep == 500
+    assert missing_to_keep(await club.standing("2025-06-01")) == 500
 
     await club.record("2026-02-01", 200)
-    assert (await club.standing("2026-06-01")).needed_to_keep == 300
+    assert missing_to_keep(await club.standing("2026-06-01")) == 300
 
     await club.review("2027-01-01")
     await club.record("2027-01-15", 100)
     found = await club.standing("2027-01-15")
-    assert (found.needed_to_keep, found.value) == (200, 100)
+    assert (missing_to_keep(found), found.next_asks[0].value) == (200, 100)
     assert last_day(found.grace_until) == date(2027, 1, 31)
+
+
+def missing_to_keep(found: Standing) -> int:
+    (asked,) = found.keep_asks
+    return asked.missing
 
 
 async def test_a_programme_without_a_ladder_has_no_tiers(club: Club, connection: AsyncConnection) -> None:

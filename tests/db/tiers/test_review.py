@@ -39,8 +39,8 @@ async def _kinds(engine: AsyncEngine, programme: Programme) -> Counter[str]:
 async def test_all_who_are_due_are_reviewed_in_batches(committed_engine: AsyncEngine) -> None:
     programme, _ = await _silver_members(committed_engine, 7)
     totals = await review_all(committed_engine, programme_id=programme.id, moment=at("2026-01-11"), batch_size=3)
-    assert (totals.reviewed, totals.kept, totals.downgraded) == (7, 3, 4)
-    assert (totals.graced, totals.upgraded) == (0, 0)
+    assert (totals.reviewed, totals.kept, totals.downgrade) == (7, 3, 4)
+    assert (totals.grace, totals.upgrade) == (0, 0)
 
 
 async def test_a_second_review_does_nothing(committed_engine: AsyncEngine) -> None:
@@ -96,7 +96,8 @@ async def test_grace_is_written_down_with_what_is_missing(club: Club) -> None:
     (grace,) = await club.review("2026-01-11")
 
     assert (grace.kind, grace.from_tier, grace.to_tier) == ("grace", "silver", "silver")
-    assert (grace.value, grace.threshold, grace.cause) == (120, 500, "review")
+    assert [(reason.value, reason.at_least) for reason in grace.reasons] == [(120, 500)]
+    assert grace.cause == "review"
     assert grace.grace_until == at("2026-02-10 00:00")
 
 
@@ -122,4 +123,4 @@ async def test_a_review_is_made_by_the_version_in_force_and_pinned_to_it(club: C
 
     (kept,) = await club.review("2026-01-11")
 
-    assert (kept.kind, kept.threshold, kept.ladder_version) == ("kept", 300, second.version)
+    assert (kept.kind, kept.reasons[0].at_least, kept.ladder_version) == ("kept", 300, second.version)

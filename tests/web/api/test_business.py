@@ -143,7 +143,7 @@ async def test_an_order_that_reaches_a_threshold_raises_the_tier_at_once(brand_a
     large = [{"line_id": "1", "sku": "SET", "quantity": 1, "amount_minor": 120000}]
     await brand_api.post("/orders", _order(lines=large))
     standing = (await brand_api.get(f"/members/{member}/tier")).json()
-    assert (standing["tier"]["code"], standing["value"], standing["next_tier"]) == ("gold", 1200, None)
+    assert (standing["tier"]["code"], standing["progress_bp"], standing["next_tier"]) == ("gold", 10000, None)
     (change,) = (await brand_api.get(f"/members/{member}/tier/history")).json()["data"]
     assert (change["kind"], change["to_tier"], change["cause"]) == ("upgrade", "gold", "order:online/5001")
 
@@ -153,28 +153,10 @@ async def test_points_taken_back_no_longer_count_towards_the_tier(brand_api: Api
     body = {"sequence": earned["sequence"], "amount": 400, "source": "game:1/undone"}
     taken = (await brand_api.post(f"/members/{member}/points/reverse", body)).json()
     assert taken["balance"]["spendable"] == 500
-    assert (await brand_api.get(f"/members/{member}/tier")).json()["value"] == 500
+    (asked,) = (await brand_api.get(f"/members/{member}/tier")).json()["next_asks"]
+    assert (asked["metric"], asked["value"], asked["at_least"]) == ("points", 500, 1000)
     too_much = body | {"amount": 501}
     assert_problem(await brand_api.post(f"/members/{member}/points/reverse", too_much), 409, "more-than-left", "amount")
-
-
-async def test_a_ladder_is_published_in_versions(brand_api: Api) -> None:
-    tiers = [
-        {"code": "one", "name": {"zh": "一", "en": "One"}, "rank": 1, "threshold": 0},
-        {"code": "two", "name": {"zh": "二", "en": "Two"}, "rank": 2, "threshold": 50},
-    ]
-    body: dict[str, Any] = {"metric": {"type": "growth"}, "window": {"type": "calendar_year"}, "tiers": tiers}
-    first = (await brand_api.post("/ladders/club", body)).json()
-    assert first["version"] == 1
-    assert (await brand_api.post("/ladders/club", body)).json() == first
-    await brand_api.post("/ladders/club", body | {"grace_days": 7})
-    versions = (await brand_api.get("/ladders/club")).json()["data"]
-    assert [(each["version"], each["ladder"]["grace_days"]) for each in versions] == [(2, 7), (1, 0)]
-    falling = [tiers[0], tiers[1] | {"rank": 1}]
-    assert_problem(
-        await brand_api.post("/ladders/club", body | {"tiers": falling}), 400, "invalid-input", "tiers[1].rank"
-    )
-    assert_problem(await brand_api.get("/ladders/none"), 404, "not-found", "ladder")
 
 
 @pytest.fixture

@@ -87,9 +87,9 @@ async def test_the_ladder_reads_as_sentences_with_its_members(manager: Browser, 
     await manager.get("/console/tiers")
 
     assert life.member
-    assert "The last 12 months count, and a tier holds for as long." in manager.words
-    assert "Before that there are 30 days of grace." in manager.words
-    assert re.search(r"Peak 1,000 points \d+", manager.words)
+    assert "A tier is kept for 12 months, then reviewed." in manager.words
+    assert "Before a tier is lost there are 30 days of grace." in manager.words
+    assert re.search(r"Peak earn 1,000 points in the last 12 months \d+", manager.words)
 
 
 async def test_the_catalogue_says_what_points_are_worth(manager: Browser) -> None:
