@@ -34,7 +34,7 @@ from redemption.terms import (
     Terms,
 )
 from redemption.terms.conditions import Hours, Items
-from tiers.ladders import ladder_at
+from tiers.versions import policy_at
 
 _HOUR: Final = 60
 _LIST: Final = {"zh": "、", "en": ", "}
@@ -50,10 +50,10 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
 
 async def read_names(connection: AsyncConnection, programme: Programme, t: Translator, now: datetime) -> Names:
     """What a programme's channels and tiers are called."""
-    ladder = await ladder_at(connection, programme_id=programme.id, moment=now)
+    ladder = await policy_at(connection, programme_id=programme.id, moment=now)
     return Names(
         channels={channel.code: channel.name for channel in await list_channels(connection, programme.id)},
-        tiers={tier.code: tier.name.get(t.language, tier.code) for tier in ladder.ladder.tiers} if ladder else {},
+        tiers={tier.code: tier.name.get(t.language, tier.code) for tier in ladder.policy.tiers} if ladder else {},
     )
 
 
