@@ -47,7 +47,7 @@ from loyalty.web.i18n import Formats, Translator
 from loyalty.web.security.staff_actions import list_actions, record_action
 from loyalty.web.staff.person import Desk, read_manager
 from loyalty.web.state import Services
-from tiers.ladders import ladder_at
+from tiers.versions import policy_at
 
 _PREVIEW: Final = 8
 _REFUSED: Final = 422
@@ -189,8 +189,8 @@ async def _tree(connection: AsyncConnection, segment: Segment) -> Group:
 
 async def _names(connection: AsyncConnection, desk: Desk, t: Translator) -> Names:
     places = await read_places(connection, desk, t)
-    version = await ladder_at(connection, programme_id=desk.programme.id, moment=utc_now())
-    tiers = version.ladder.tiers if version else []
+    version = await policy_at(connection, programme_id=desk.programme.id, moment=utc_now())
+    tiers = version.policy.tiers if version else []
     return Names(
         tiers={tier.code: tier.name.get(t.language, tier.code) for tier in tiers},
         channels=places.by_code,
