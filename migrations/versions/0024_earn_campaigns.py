@@ -1,4 +1,4 @@
-"""Earn campaigns: drafts, versions, who changed what, and what was given for which order."""
+"""Earn campaigns: drafts, versions, who changed what, what was given for which order; missions."""
 
 from __future__ import annotations
 
@@ -103,14 +103,54 @@ CAMPAIGNS = (
     """,
 )
 
+MISSIONS = (
+    """
+    CREATE TABLE mission (
+        id uuid CONSTRAINT mission_pkey PRIMARY KEY,
+        programme_id uuid NOT NULL,
+        code text NOT NULL,
+        definition jsonb NOT NULL,
+        starts_at timestamptz NOT NULL,
+        ends_at timestamptz,
+        published_by text NOT NULL,
+        published_at timestamptz NOT NULL DEFAULT now(),
+        CONSTRAINT mission_programme_id_code_key UNIQUE (programme_id, code),
+        CONSTRAINT mission_span_check CHECK (ends_at > starts_at)
+    )
+    """,
+    """
+    CREATE TABLE mission_reward (
+        member_id uuid NOT NULL,
+        mission_id uuid NOT NULL,
+        programme_id uuid NOT NULL,
+        points bigint NOT NULL,
+        ledger_sequence bigint NOT NULL,
+        given_at timestamptz NOT NULL,
+        CONSTRAINT mission_reward_pkey PRIMARY KEY (member_id, mission_id)
+    )
+    """,
+    "CREATE INDEX mission_reward_programme_id_mission_id_idx ON mission_reward (programme_id, mission_id)",
+    """
+    CREATE TABLE member_visit (
+        member_id uuid NOT NULL,
+        day date NOT NULL,
+        programme_id uuid NOT NULL,
+        CONSTRAINT member_visit_pkey PRIMARY KEY (member_id, day)
+    )
+    """,
+)
+
 
 def upgrade() -> None:
-    for statement in CAMPAIGNS:
+    for statement in (*CAMPAIGNS, *MISSIONS):
         op.execute(statement)
 
 
 def downgrade() -> None:
     for table in (
+        "member_visit",
+        "mission_reward",
+        "mission",
         "earn_campaign_member",
         "earn_campaign_award",
         "earn_campaign_change",

@@ -28,7 +28,9 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Purchase(msgspec.Struct, frozen=True, kw_only=True):
-    """A purchase as campaigns see it. `earned` is what the policy gave each line, by unit.
+    """A purchase as campaigns see it. `number` is the channel's own for it.
+
+    `earned` is what the policy gave each line, by unit.
 
     `first` says whether the member had bought nothing before, `birthday` is None where it is not known, and `campaigns`
     are those whose segment and rule the member matches and from which they are not held out.
@@ -45,6 +47,7 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
     campaigns: frozenset[UUID]
     first: bool = False
     birthday: date | None = None
+    number: str = ""
 
 
 class Bonus(msgspec.Struct, frozen=True, kw_only=True):

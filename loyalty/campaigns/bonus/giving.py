@@ -118,7 +118,7 @@ def _award(wanted: _Wanted) -> Award:
         unit=published.terms.unit,
         amount=wanted.bonus.points,
         key=f"campaign:{published.campaign_id}:{wanted.purchase.order_id}",
-        source=f"campaign:{published.code}",
+        source=f"campaign:{wanted.purchase.channel}/{wanted.purchase.number}",
         effective_at=wanted.purchase.placed_at,
         rule_version=f"campaign/{published.code}/{published.version}",
     )

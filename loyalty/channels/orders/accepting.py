@@ -322,6 +322,7 @@ class _Batch:
             lines=basket.lines,
             earned={points.unit: points.line_points for points in item.points},
             campaigns=frozenset(),
+            number=order.external_id,
         )
 
     def _trade(self, item: _Earned) -> Trade:

@@ -55,7 +55,21 @@ ACCOUNTS: Final = (
 """The account classes that have a name for people."""
 
 _SOURCES: Final = (
-    *("order", "refund", "cancellation", "redemption", "claim", "merge", "unmerge", "api", "console", "time", "till"),
+    *(
+        "order",
+        "refund",
+        "cancellation",
+        "redemption",
+        "claim",
+        "merge",
+        "unmerge",
+        "api",
+        "console",
+        "time",
+        "till",
+        "campaign",
+        "mission",
+    ),
 )
 
 

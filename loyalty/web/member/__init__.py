@@ -23,6 +23,7 @@ router = Router(
         join.ask_terms,
         join.finish,
         card.show_card,
+        card.collect_reward,
         card.show_history,
         card.show_qr,
         card.show_settings,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -10,13 +11,23 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
+from litestar.params import FromPath
 from litestar.response import Redirect
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.reading import Balance, Expiring, balance, expiring, read_place, write_place
+from loyalty.campaigns.missions import (
+    MISSION_PREFIX,
+    MissionOpenError,
+    Progress,
+    collect,
+    note_visit,
+    progress_of,
+)
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import InvalidInputError
+from loyalty.kit.ids import parse_public_id, public_id
 from loyalty.kit.programme import Programme
 from loyalty.members.card_token import issue_token
 from loyalty.members.consent import MARKETING_SMS, agrees, current_consents, record_consent
@@ -64,6 +75,7 @@ class CardView(msgspec.Struct, frozen=True, kw_only=True):
     benefits: list[WalletLine]
     lines: list[Line]
     qr: Markup
+    missions: list[Progress]
 
 
 @get(_CARD, include_in_schema=False)
@@ -73,10 +85,22 @@ async def show_card(request: Request[Any, Any, Any], services: NamedDependency[S
         visitor = await read_visitor(request, services, connection)
         if visitor.member is None:
             return see_other(_SIGN_IN)
+        await note_visit(connection, programme=visitor.programme, member_id=visitor.member.id, at=utc_now())
         view = await _read_card(connection, request, services, visitor, visitor.member)
     return page(
-        request, "member/card.html", programme=visitor.programme, private=True, signed_in=True, card=view, now=utc_now()
+        request,
+        "member/card.html",
+        programme=visitor.programme,
+        private=True,
+        signed_in=True,
+        card=view,
+        now=utc_now(),
+        mission_id=_mission_id,
     )
+
+
+def _mission_id(progress: Progress) -> str:
+    return public_id(MISSION_PREFIX, progress.mission.id)
 
 
 async def _read_card(
@@ -100,6 +124,7 @@ async def _read_card(
         benefits=await _read_wallet(connection, visitor.programme, member, t, now),
         lines=lines,
         qr=_qr(services, member.id, now, t),
+        missions=await progress_of(connection, programme=visitor.programme, member_id=member.id, at=now),
     )
 
 
@@ -121,6 +146,26 @@ async def _read_wallet(
         )
         for benefit in held
     ]
+
+
+@post("/me/missions/{mission_id:str}", include_in_schema=False, status_code=303)
+async def collect_reward(
+    request: Request[Any, Any, Any], services: NamedDependency[Services], mission_id: FromPath[str]
+) -> Response[Any]:
+    """Give the reward of a mission that is complete; where it is not, the card says how far it is."""
+    with suppress(MissionOpenError):
+        async with services.transaction() as connection:
+            visitor = await read_visitor(request, services, connection)
+            if visitor.member is None:
+                return see_other(_SIGN_IN)
+            await collect(
+                connection,
+                programme=visitor.programme,
+                member_id=visitor.member.id,
+                mission_id=parse_public_id(MISSION_PREFIX, mission_id),
+                at=utc_now(),
+            )
+    return see_other(f"{_CARD}#missions")
 
 
 @get("/me/history", include_in_schema=False)

@@ -17,7 +17,12 @@ import msgspec
 from ledger.reading import Entry
 from loyalty.web.i18n import Translator
 
-_BY_SOURCE: Final[Mapping[str, str]] = {"order": "purchase", "claim": "claim"}
+_BY_SOURCE: Final[Mapping[str, str]] = {
+    "order": "purchase",
+    "claim": "claim",
+    "campaign": "bonus",
+    "mission": "mission",
+}
 """What an earn was for, by the first word of its source."""
 
 _BY_KIND: Final[Mapping[tuple[str, str, str], str]] = {
