@@ -97,11 +97,15 @@ def preview(terms: CampaignTerms, *, campaign_id: UUID, purchases: Sequence[Purc
 
 
 def _telling(examples: Sequence[Example]) -> list[Example]:
-    """The newest purchase of each of a few members, and before them one that a cap cut."""
+    """One that a cap cut, then the newest of each of a few members, those who got something first."""
     cut = [example for example in examples if example.points < example.uncapped][:1]
-    newest = {example.member_id: example for example in examples}
-    others = sorted(newest.values(), key=lambda example: example.placed_at, reverse=True)
+    newest = {example.member_id: example for example in sorted(examples, key=_newest)}
+    others = sorted(newest.values(), key=_newest, reverse=True)
     return (cut + [example for example in others if example not in cut])[:EXAMPLES]
+
+
+def _newest(example: Example) -> tuple[bool, datetime]:
+    return example.points > 0, example.placed_at
 
 
 class _Caps:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import UUID
@@ -108,7 +109,7 @@ def document_of(form: Mapping[str, str], before: CampaignTerms | None, currency:
         "first_purchase": who == "first_purchase",
         "birthday": who.removeprefix("birthday_") if who.startswith("birthday_") else None,
         "segment_id": str(_uuid(segment)) if segment else None,
-        "segment_version": _number(version, "segment") if segment else None,
+        "segment_version": read_number(version, "segment") if segment else None,
         "double_days": form["double_days"] == "yes",
         "places": document["places"] | {"kinds": kinds, "channels": _entries(form["channel"])},
         "items": {
@@ -120,12 +121,12 @@ def document_of(form: Mapping[str, str], before: CampaignTerms | None, currency:
         "stacking": _stacking(form),
     }
     document["schedule"] |= {"weekdays": [day for day in WEEKDAYS if form[f"weekday_{day}"] == "yes"]}
-    return document | {name: _number(form[name], name) if form[name] else None for name in NUMBERS}
+    return document | {name: read_number(form[name], name) if form[name] else None for name in NUMBERS}
 
 
 def _reward(form: Mapping[str, str]) -> Reward:
     if form["kind"] == "fixed":
-        return FixedBonus(points=_number(form["value"], "value"))
+        return FixedBonus(points=read_number(form["value"], "value"))
     factor_bp = _decimal(form["value"], "value") * ONE_BP
     if factor_bp % 1:
         raise InvalidInputError("at most four decimals", field="value")
@@ -138,7 +139,7 @@ def _stacking(form: Mapping[str, str]) -> dict[str, Any]:
     if grouped and not form["group"]:
         raise InvalidInputError("a group needs a name", field="group")
     return {
-        "priority": _number(form["priority"] or "100", "priority"),
+        "priority": read_number(form["priority"] or "100", "priority"),
         "exclusive": together == "alone",
         "group": form["group"] if grouped else None,
         "choice": together if grouped else "best",
@@ -162,7 +163,8 @@ def _decimal(text: str, field: str) -> Decimal:
     return value
 
 
-def _number(text: str, field: str) -> int:
+def read_number(text: str, field: str) -> int:
+    """A whole number as it was typed. Raises InvalidInputError naming the field."""
     bare = text.replace(",", "").replace(" ", "")
     if not bare.isascii() or not bare.isdigit() or len(bare) > _DIGITS:
         raise InvalidInputError("a whole number", field=field)
@@ -179,3 +181,13 @@ def _uuid(text: str) -> UUID:
 def _entries(text: str) -> list[str]:
     """What stands between commas, Chinese ones included."""
     return [part for each in text.replace("，", ",").replace("、", ",").split(",") if (part := each.strip())]
+
+
+def read_day(text: str, field: str) -> date | None:
+    """A day as a browser writes it; None where none was given. Raises InvalidInputError naming the field."""
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInputError("a day, such as 2026-11-11", field=field) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -286,7 +286,7 @@ async def _act(connection: AsyncConnection, desk: Desk, campaign_id: UUID, form:
             await lifecycle.undo(connection, **where, undone_by=who)
             return "undone"
         case "publish":
-            starts, ends = _day(form["starts"], "starts"), _day(form["ends"], "ends")
+            starts, ends = forms.read_day(form["starts"], "starts"), forms.read_day(form["ends"], "ends")
             zone, now = desk.programme.time_zone, utc_now()
             starts_at = start_of_local_day(starts, zone) if starts else None
             if starts is not None and starts == now.astimezone(desk.programme.zone).date():
@@ -305,15 +305,6 @@ async def _act(connection: AsyncConnection, desk: Desk, campaign_id: UUID, form:
         case _:
             await lifecycle.end(connection, **where, ended_by=who)
             return "ended"
-
-
-def _day(text: str, field: str) -> date | None:
-    if not text:
-        return None
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007  (a day has no zone)
-    except ValueError:
-        raise InvalidInputError("a day, such as 2026-11-11", field=field) from None
 
 
 HANDLERS: Final = (show_campaigns, show_new_campaign, create_campaign, show_campaign, change_campaign)
