@@ -23,6 +23,7 @@ Section = Literal[
     "campaigns",
     "effects",
     "benefits",
+    "missions",
 ]
 """The names of all sections; their titles are the texts `console.nav.{name}`."""
 
@@ -42,7 +43,7 @@ class Group(msgspec.Struct, frozen=True):
 GROUPS: Final = (
     Group("home", ("overview",)),
     Group("people", ("members", "segments")),
-    Group("offers", ("tiers", "rules", "campaigns", "benefits", "catalogue", "effects")),
+    Group("offers", ("tiers", "rules", "campaigns", "missions", "benefits", "catalogue", "effects")),
     Group("items", ("codes", "packing", "trace", "alerts", "scans", "links")),
     Group("books", ("ledger",)),
 )

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from loyalty.campaigns.bonus.campaign import CAMPAIGN_PREFIX, list_campaigns
+from loyalty.campaigns.missions import MISSION_PREFIX, collect, list_missions, note_visit
 from loyalty.kit.clock import utc_now
 from loyalty.kit.db import transaction
 from loyalty.kit.ids import public_id
@@ -94,3 +95,22 @@ async def test_what_is_typed_wrong_is_said_at_its_field(manager: Browser) -> Non
     ):
         await manager.send(PAGE, **{**FORM, **changed})
         assert message in manager.words
+
+
+async def test_a_mission_is_begun_seen_on_the_card_collected_and_ended(house: House, manager: Browser) -> None:
+    await manager.get("/console/missions")
+    form = {"name_zh": "天天见", "name_en": "See you daily", "kind": "sign_in", "steps": "1", "points": "25"}
+    await manager.send("/console/missions", **{**form, "steps": "0"})
+    assert "From 1 to 366." in manager.words
+    await manager.send("/console/missions", **form)
+    assert "The mission is on the cards now." in manager.words
+    assert "collected by 0 members" in manager.words
+    async with transaction(house.engine) as connection:
+        (mission,) = await list_missions(connection, programme_id=house.programme.id)
+        member = await house.member(name="Xu Qiao")
+        await note_visit(connection, programme=house.programme, member_id=member.id, at=utc_now())
+        await collect(connection, programme=house.programme, member_id=member.id, mission_id=mission.id, at=utc_now())
+    await manager.get("/console/missions")
+    assert "collected by 1 member" in manager.words
+    await manager.send(f"/console/missions/{public_id(MISSION_PREFIX, mission.id)}")
+    assert "The mission is over." in manager.words
