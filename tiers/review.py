@@ -323,13 +323,15 @@ async def _write_decided(
             UPDATE member_tier m SET {state} FROM decided d
             WHERE m.member_id = d.member_id AND m.ladder_code = {code} AND m.programme_id = {programme}
                 AND m.change_sequence = d.was_sequence {busy}
-            RETURNING m.member_id, d.kind
+            RETURNING m.member_id, d.kind, d.from_tier, d.reasons, m.change_sequence, m.ladder_version, m.tier_code,
+                m.changed_at, m.valid_until, m.grace_until
         ), told AS (
             INSERT INTO tier_change (member_id, ladder_code, sequence, programme_id, kind, cause, ladder_version,
                 from_tier, to_tier, reasons, at, valid_until, grace_until)
-            SELECT d.member_id, {code}, d.change_sequence, {programme}, d.kind, {quote(cause)}, d.ladder_version,
-                d.from_tier, d.tier_code, d.reasons, d.changed_at, d.valid_until, d.grace_until
-            FROM decided d JOIN moved ON moved.member_id = d.member_id WHERE d.kind IS NOT NULL
+            -- Not joined with what was decided: nobody can estimate that, and a nested loop over it is ruinous.
+            SELECT member_id, {code}, change_sequence, {programme}, kind, {quote(cause)}, ladder_version,
+                from_tier, tier_code, reasons, changed_at, valid_until, grace_until
+            FROM moved WHERE kind IS NOT NULL
         )
         SELECT kind, count(*) FROM moved GROUP BY kind
     """
