@@ -171,7 +171,6 @@ REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "withdrawTierPolicy": {"by": "li.na"},
     "retireTierPolicy": {"by": "li.na"},
     "grantTier": {"tier": "gold", "ends_at": "2027-01-01T00:00:00+08:00", "reason": "A gift", "by": "li.na"},
-    "issueCoupon": {"template": "welcome", "source": "campaign:spring"},
     "quoteRedemption": {"member_id": _MEMBER, "basket_minor": 45000, "currency": "CNY"},
     "beginRedemption": {
         "member_id": _MEMBER,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from functools import reduce
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -250,7 +251,7 @@ def _why(reasons: Sequence[Reason], t: Translator, formats: Formats) -> str:
         reason_text(reason, locale=t.language, amount=lambda metric, n: metric_text(metric, n, t, formats))
         for reason in reasons
     ]
-    return t("tier_policies.page.between").join(told)
+    return reduce(lambda left, right: t("tier_policies.page.between", left=left, right=right), told) if told else ""
 
 
 def _changes(event: PolicyEvent) -> list[tuple[str, str, str]]:
@@ -339,14 +340,26 @@ def _form_page(
         form={name: form.get(name, "") for name in tier_form.FIELDS},
         tiers=range(tier_form.tiers_shown(form)),
         conditions=range(tier_form.CONDITIONS),
-        metrics=tier_form.METRICS,
-        windows=tier_form.WINDOWS,
-        keeps=tier_form.KEEPS,
-        choices=tier_form.CHOICES,
+        options=_options(t),
         kept=kept,
         currency=currency,
         error=error,
     )
+
+
+def _options(t: Translator) -> dict[str, list[tuple[str, str]]]:
+    """What the form's lists offer, each value with its words."""
+    choices = tier_form.CHOICES
+    return {
+        "metric": [(each, t(f"tier_policies.metric.{each}")) for each in tier_form.METRICS],
+        "window": [(each, t(f"tier_policies.edit.window.{each}")) for each in tier_form.WINDOWS],
+        "keep": [(each, t(f"tier_policies.edit.keep.{each}")) for each in tier_form.KEEPS],
+        "upgrade": [(each, t(f"tier_policies.upgrade.{each}")) for each in choices["upgrade"]],
+        "downgrade": [(each, t(f"tier_policies.downgrade.{each}")) for each in choices["downgrade"]],
+        "requalification": [(each, t(f"tier_policies.requalification.{each}")) for each in choices["requalification"]],
+        "refunds": [(each, t(f"tier_policies.refunds.{each}")) for each in choices["refunds"]],
+        "at_start": [(each, t(f"tier_policies.at_start.{each}")) for each in choices["at_start"]],
+    }
 
 
 @post("/tiers/{version:int}/edit", status_code=303)
