@@ -240,7 +240,6 @@ _INSERT: Final = """
         SELECT member_id, (:moment || substr(random, 14))::uuid, :programme, :template, :version,
             {code}, 'issued', true, :source, CAST(:campaign AS text), :key, :at, :valid_from, :expires_at, :at
         FROM {members}
-        ON CONFLICT (member_id, issue_key) DO NOTHING
         RETURNING member_id, id
     ), told AS (
         INSERT INTO benefit_event (
