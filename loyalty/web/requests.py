@@ -24,6 +24,9 @@ _NAMED_FIELD: Final = re.compile(
 )
 _ESCAPED_NUL: Final = b"\\u0000"
 
+MOMENT_PATTERN: Final = r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$"
+"""RFC 3339 with its offset."""
+
 
 class UnsupportedMediaTypeError(HTTPException):
     """The body is of a type that is not read here."""
@@ -87,6 +90,20 @@ def utc(moment: datetime, *, field: str) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError as error:
         raise InvalidInputError("is beyond the years 1 to 9999", field=field) from error
+
+
+def read_moment(text: str | None, *, field: str) -> datetime | None:
+    """A query parameter's moment in UTC. Raises InvalidInputError.
+
+    Such a parameter is declared as text with MOMENT_PATTERN: read as either a moment or nothing, a bare number would be
+    taken for seconds.
+    """
+    if text is None:
+        return None
+    try:
+        return utc(datetime.fromisoformat(text), field=field)
+    except ValueError as error:
+        raise InvalidInputError("is not a moment of the calendar", field=field) from error
 
 
 def _in_utc(value: Any, path: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from fractions import Fraction
 from typing import Annotated, Any, Final, Literal
 
@@ -14,11 +14,10 @@ from msgspec import Struct
 
 from ledger.books import liabilities, liability_by_expiry, monthly_flow, trial_balance
 from loyalty.accounting.deferred import DeferralReport, DeferredCohort, deferred_revenue
-from loyalty.kit.errors import InvalidInputError
 from loyalty.kit.rounding import half_up
 from loyalty.web.api.operations import Require, problems, tell
 from loyalty.web.api.points import Unit
-from loyalty.web.requests import utc
+from loyalty.web.requests import MOMENT_PATTERN, read_moment
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
 
@@ -29,12 +28,10 @@ Past = Annotated[
     str | None,
     QueryParameter(
         format="date-time",
-        pattern=r"^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$",
+        pattern=MOMENT_PATTERN,
         description="A moment, RFC 3339 with its offset; the present where it is left out.",
     ),
 ]
-"""Text here and a moment inside: read as either a moment or nothing, a bare number would be taken for seconds."""
-
 Known = Annotated[
     Literal["then", "now"],
     QueryParameter(description="`then`: what had been recorded by the moment. `now`: what took effect by it."),
@@ -172,15 +169,6 @@ class DeferredRevenue(Struct, frozen=True, kw_only=True):
     unvalued: list[str]
 
 
-def _past(moment: str | None) -> datetime | None:
-    if moment is None:
-        return None
-    try:
-        return utc(datetime.fromisoformat(moment), field="moment")
-    except ValueError as error:
-        raise InvalidInputError("is not a moment of the calendar", field="moment") from error
-
-
 @get(
     "/reports/trial-balance",
     operation_id="getTrialBalance",
@@ -196,7 +184,7 @@ async def get_trial_balance(
     known: Known = "now",
 ) -> TrialBalance:
     """Every class of accounts with its balance; together they are zero."""
-    at = _past(moment)
+    at = read_moment(moment, field="moment")
     async with services.transaction() as connection:
         lines = await trial_balance(connection, programme_id=caller.programme_id, unit=unit, moment=at, known=known)
     return TrialBalance(
@@ -218,7 +206,7 @@ async def get_liability(
     known: Known = "now",
 ) -> Liability:
     """Points that the programme may still have to honour, by unit."""
-    at = _past(moment)
+    at = read_moment(moment, field="moment")
     async with services.transaction() as connection:
         lines = await liabilities(connection, programme_id=caller.programme_id, moment=at, known=known)
     return Liability(data=[tell(LiabilityLine, line, spendable=line.posted) for line in lines])
@@ -239,7 +227,7 @@ async def get_expiry(
     known: Known = "now",
 ) -> Expiry:
     """Spendable, pending and held points by the month until whose end they can be spent."""
-    at = _past(moment)
+    at = read_moment(moment, field="moment")
     async with services.transaction() as connection:
         lines = await liability_by_expiry(
             connection, programme_id=caller.programme_id, unit=unit, moment=at, known=known
@@ -263,7 +251,7 @@ async def get_monthly_flow(
     known: Known = "now",
 ) -> MonthlyFlow:
     """Points earned, redeemed, expired, taken back and adjusted, by month of the programme's time zone."""
-    at = _past(moment)
+    at = read_moment(moment, field="moment")
     async with services.transaction() as connection:
         lines = await monthly_flow(
             connection, programme_id=caller.programme_id, unit=unit, months=months, moment=at, known=known

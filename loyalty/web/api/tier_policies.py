@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 from litestar import Response, Router, get, post, put
@@ -19,6 +18,7 @@ from loyalty.web.api.operations import IdempotencyKey, Limit, Require, keyed_pro
 from loyalty.web.api.people import reading_member
 from loyalty.web.api.tiers import LadderQuery
 from loyalty.web.idempotency import once
+from loyalty.web.requests import MOMENT_PATTERN, read_moment
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
 from tiers import versions
@@ -347,14 +347,20 @@ async def list_policy_events(
 async def list_tier_warnings(
     services: NamedDependency[Services],
     caller: NamedDependency[Caller],
-    after: Annotated[datetime | None, QueryParameter(description="Only those written after this moment.")] = None,
+    after: Annotated[
+        str | None,
+        QueryParameter(
+            format="date-time", pattern=MOMENT_PATTERN, description="Only those written after this moment, RFC 3339."
+        ),
+    ] = None,
     limit: Limit = 50,
     ladder: LadderQuery = DEFAULT_LADDER,
 ) -> shapes.TierWarnings:
     """Who would miss a review that comes soon, and by how much, so that a message can be sent; oldest first."""
+    since = read_moment(after, field="after")
     async with services.transaction() as connection:
         found = await list_warnings(
-            connection, programme_id=caller.programme_id, after=after, limit=limit, ladder_code=ladder
+            connection, programme_id=caller.programme_id, after=since, limit=limit, ladder_code=ladder
         )
     return shapes.TierWarnings(data=[shapes.warning_answer(each) for each in found])
 

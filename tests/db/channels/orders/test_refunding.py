@@ -113,7 +113,11 @@ async def test_a_refund_counts_off_the_day_of_its_order(shop: Shop, connection: 
 
     query = select(tier_activity_table).filter_by(member_id=shop.member_id)
     days = {row.metric: (row.day, row.amount) for row in await connection.execute(query)}
-    assert days == {"points": (MOMENT.date(), 40), "spend:CNY": (MOMENT.date(), 4_000)}
+    assert days == {
+        "points": (MOMENT.date(), 40),
+        "spend:CNY": (MOMENT.date(), 4_000),
+        "orders": (MOMENT.date(), 1),  # of which something was kept
+    }
 
 
 async def test_a_refund_is_booked_when_it_happened_and_never_before_its_order(
