@@ -11,7 +11,20 @@ from pathlib import Path
 
 from loyalty.kit.embedded import EmbeddedPostgres
 from loyalty.kit.migrate import migrate
-from tests.bench import basket, benefits, epcis, http, importing, items, ledger_batch, ledger_sql, scale, scans, tiers
+from tests.bench import (
+    basket,
+    benefits,
+    epcis,
+    http,
+    importing,
+    items,
+    ledger_batch,
+    ledger_sql,
+    packing,
+    scale,
+    scans,
+    tiers,
+)
 from tests.bench.report import Measure, Section, section, table, write
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +35,7 @@ SECTIONS: dict[str, Callable[[str], list[Measure]]] = {
     "importing": importing.measure,
     "items": items.measure,
     "scans": scans.measure,
+    "packing": packing.measure,
     "epcis": epcis.measure,
     "basket": basket.measure,
     "benefits": benefits.measure,

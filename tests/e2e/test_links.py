@@ -112,6 +112,7 @@ async def test_a_manager_sets_a_link_and_a_code_leads_there(
     await hire(engine, live_server)
     async with phone(browser, live_server, width=1280, language="en") as page:
         await sign_in(page, "chen.min")
+        await page.get_by_role("link", name="Items", exact=True).click()
         await page.get_by_role("link", name="Links of codes", exact=True).click()
         await page.locator("#find").fill("longjing")
         await page.keyboard.press("Enter")

@@ -160,6 +160,37 @@ async def test_a_file_of_many_batches_puts_no_item_into_two_units(
     assert len(history) == 1  # a batch ends where a unit ends
 
 
+@pytest.mark.long
+async def test_a_million_scanned_items_are_rows_of_the_order_of_cases(brand: Brand) -> None:
+    """Cases of 24, pallets of 40 cases, each item scanned on a line of its own."""
+    count = 1_000_000
+    await brand.mint(count)
+    serials = brand.keys.for_product(GTIN, 1).mint_many(0, count)
+    cases = [make_sscc("6901234", number) for number in range(-(-count // 24))]
+
+    def lines() -> Iterator[str]:
+        yield "sscc,code\n"
+        for index, serial in enumerate(serials.tolist()):
+            yield f"{cases[index // 24]},https://t.example/01/{GTIN}/21/{serial.decode()}\n"
+        for number, case in enumerate(cases):
+            yield f"{make_sscc('6901234', number // 40, extension=1)},{case}\n"
+
+    done = await pack_file(brand.connection, brand.keys, programme_id=brand.programme.id, lines=lines())
+    pallets = -(-len(cases) // 40)
+    assert done == PackedFile(lines=count + len(cases), items=count, units=len(cases) + pallets)
+    grown = text("""
+        SELECT (SELECT count(*) FROM packed_interval WHERE gtin = :gtin),
+               (SELECT count(*) FROM packing_event_piece WHERE gtin = :gtin),
+               (SELECT count(*) FROM item WHERE gtin = :gtin),
+               (SELECT count(*) FROM logistic_unit WHERE programme_id = :programme)
+    """)
+    rows = await brand.connection.execute(grown, {"gtin": GTIN, "programme": brand.programme.id})
+    intervals, pieces, items_, units = rows.one()
+    assert (intervals, pieces, items_, units) == (len(cases), len(cases), 0, len(cases) + pallets)
+    where = await whereabouts(brand.connection, programme_id=brand.programme.id, code=ItemCode(GTIN, 1, 777_777))
+    assert where == [cases[777_777 // 24], make_sscc("6901234", 777_777 // 24 // 40, extension=1)]
+
+
 async def test_a_pallet_moves_as_one_and_what_is_no_longer_in_it_does_not(brand: Brand) -> None:
     await brand.mint(100, state="printed")
     programme: dict[str, Any] = {"programme_id": brand.programme.id}
