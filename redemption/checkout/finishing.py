@@ -14,7 +14,14 @@ from loyalty.kit.db import transaction
 from loyalty.kit.errors import InvalidInputError
 from redemption import till
 from redemption.checkout.errors import CheckoutStateError
-from redemption.checkout.record import Checkout, all_lines, change, expired, lock_checkout, parts_of
+from redemption.checkout.record import (
+    Checkout,
+    all_lines,
+    change,
+    expired,
+    lock_checkout,
+    parts_of,
+)
 from redemption.checkout.tables import checkout_table
 from redemption.checks import check_text, clock
 from redemption.record import Redemption
@@ -151,6 +158,18 @@ async def _refund_part(
         await till.refund(
             connection, programme_id=part.programme_id, redemption_id=part.id, amount_minor=amount_minor, **fields
         )
+
+
+async def close_refunded(connection: AsyncConnection, *, programme_id: UUID, checkout_id: UUID) -> None:
+    """Write down that a checkout is refunded whole, where all its redemptions were given back one by one.
+
+    Who gives them back locks the checkout before, as all steps of it do.
+    """
+    found, now = await lock_checkout(connection, programme_id=programme_id, checkout_id=checkout_id)
+    parts = await parts_of(connection, checkout_id)
+    if found.state == "used" and all(part.state in _GONE for part in parts):
+        lines = tuple(all_lines(found))
+        await change(connection, found, state="refunded", refunded_lines=lines, closed_at=now)
 
 
 async def _known(connection: AsyncConnection, found: Checkout, key: str, request: tuple[Any, ...]) -> Checkout | None:

@@ -38,6 +38,8 @@ from loyalty.kit.ids import new_id
 from loyalty.kit.programme import Channel
 from loyalty.members.member import keep_unmerged, person_ids
 from redemption import reading, till
+from redemption.checkout.finishing import close_refunded
+from redemption.checkout.record import lock_checkout
 from tiers.counting import Activity
 
 
@@ -352,17 +354,24 @@ async def _give_back(
     accounts: Sequence[UUID],
     refund_id: UUID,
 ) -> dict[UUID, int]:
-    """Give back the share of the points that paid for a part of the order.
+    """Give back the share of the points that paid for a part of the order, and with its last part the benefits.
 
-    Only money off is a payment; a gift or coupon redeemed on the same receipt is undone by voiding it. What a clerk
-    has given back at the till already counts.
+    A benefit that was used on the receipt comes back if its template says so; what the catalogue sold is undone by
+    voiding it. What a clerk has given back at the till already counts.
     """
     redemptions = await reading.find_by_receipt(connection, channel_id=channel.id, receipt_number=order.receipt_number)
+    checkouts = sorted({each.checkout_id for each in redemptions if each.checkout_id}) if after.whole else []
+    for checkout_id in checkouts:
+        await lock_checkout(connection, programme_id=channel.programme_id, checkout_id=checkout_id)
     given_back: dict[UUID, int] = {}
     for redemption in redemptions:
-        paid = redemption.kind == "money_off" and redemption.state in ("captured", "refunded")
-        points = spent_to_give_back(redemption.points, after) - redemption.refunded_points
-        if paid and redemption.member_id in accounts and points > 0:
+        if redemption.member_id not in accounts or redemption.state not in ("captured", "refunded"):
+            continue
+        points = None
+        if redemption.kind == "money_off":
+            points = spent_to_give_back(redemption.points, after) - redemption.refunded_points
+        used = redemption.kind in ("coupon", "benefit") and redemption.state == "captured" and after.whole
+        if used or (points is not None and points > 0):
             await till.refund(
                 connection,
                 programme_id=channel.programme_id,
@@ -371,7 +380,10 @@ async def _give_back(
                 person_ids=accounts,
                 key=f"refund:{refund_id}:{redemption.id}",
             )
-            given_back[redemption.id] = points
+            if points:
+                given_back[redemption.id] = points
+    for checkout_id in checkouts:
+        await close_refunded(connection, programme_id=channel.programme_id, checkout_id=checkout_id)
     return given_back
 
 

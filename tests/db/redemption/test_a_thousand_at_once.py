@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -16,6 +20,7 @@ from loyalty.kit.programme import get_channel
 from redemption import till
 from redemption.basket import Line, Member
 from redemption.benefits import stock
+from redemption.benefits.errors import OutOfBenefitsError
 from redemption.benefits.issuing import issue
 from redemption.benefits.wallet import wallet
 from redemption.checkout.finishing import use
@@ -25,6 +30,7 @@ from redemption.stale import sweep_all
 from tests.db.redemption.conftest import Till, make_till
 from tests.factories import make_programme
 
+ROOT = Path(__file__).parents[3]
 CLIENTS = 1_000
 STOCK = 100
 
@@ -134,19 +140,33 @@ async def test_of_a_budget_of_10_uses_exactly_10_are_made_and_one_coupon_serves_
         assert found.scalar_one() == 0
 
 
-async def test_what_a_killed_process_had_locked_comes_back(committed_engine: AsyncEngine) -> None:
-    """Locked, and nobody comes back to use it: the database's clock frees coupon and budget."""
+async def test_what_a_process_had_locked_that_was_killed_comes_back(committed_engine: AsyncEngine) -> None:
+    """Given a till that is killed (kill -9) between lock and use, when its time is over, then both of its coupons are
+    used elsewhere, under a budget that has room for just these two."""
     shop = await _shop(committed_engine)
     async with transaction(committed_engine) as connection:
         shop.connection = connection
-        coupon = await shop.issue()
+        codes = [(await shop.issue()).code for _ in range(2)]
         asked: dict[str, Any] = {"programme_id": shop.programme.id, "code": "ten-off", "actor": "li"}
-        await stock.set_budget(connection, uses=1, **asked)
-        await shop.begin(coupon=coupon.code, hold_seconds=1)
-    await asyncio.sleep(1.1)
-    assert await sweep_all(committed_engine) == 1
+        await stock.set_budget(connection, uses=2, **asked)
+    url = committed_engine.url.render_as_string(hide_password=False)
+    people = map(str, (shop.programme.id, shop.channel_id, shop.member_id))
+    command = [sys.executable, "-m", "tests.db.redemption.till_process", url, *people, *codes]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"both are locked\n"
+    process.kill()
+    assert await process.wait() == -signal.SIGKILL
+    async with transaction(committed_engine) as connection:
+        written = await connection.execute(text("SELECT state FROM benefit ORDER BY state"))
+        assert list(written.scalars()) == ["issued", "locked"]
+    await asyncio.sleep(1)
+    assert await _online(committed_engine, shop, codes[0], shop.member_id, "R-1") == "used"
+    assert await _at_the_till(committed_engine, shop, codes[1], shop.member_id, "R-2") == "used"
     assert await sweep_all(committed_engine) == 0
     async with transaction(committed_engine) as connection:
-        (found,) = await wallet(connection, member_id=shop.member_id)
-        assert found.state == "issued"
-    assert await _online(committed_engine, shop, coupon.code, shop.member_id, "R-1") == "used"
+        assert (await wallet(connection, member_id=shop.member_id)) == []
+        shop.connection = connection
+        third = (await shop.issue()).code
+    with pytest.raises(OutOfBenefitsError):
+        await _at_the_till(committed_engine, shop, third, shop.member_id, "R-3")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -26,6 +28,15 @@ from loyalty.kit.errors import IdempotencyMismatchError, InvalidInputError
 from loyalty.kit.rules import Compare
 from loyalty.members.merge import merge
 from redemption import till
+from redemption.basket import Line, Member
+from redemption.benefits.definition import DaysFromIssue, Definition, MoneyOff
+from redemption.benefits.issuing import issue
+from redemption.benefits.templates import publish_definition
+from redemption.benefits.wallet import wallet
+from redemption.checkout.finishing import use
+from redemption.checkout.locking import lock
+from redemption.checkout.quoting import Wish
+from redemption.checkout.record import get_checkout
 from redemption.reading import find_by_receipt
 from tests.db.channels.orders.conftest import GROWTH, MOMENT, PER_YUAN, Shop, line, open_shop
 from tiers.tables import tier_activity_table
@@ -337,3 +348,62 @@ async def test_an_order_and_its_refunds_at_once_end_in_the_same_books(
         assert await shop.balance() == (30, 0)
         assert (await connection.execute(select(waiting_refund_table))).first() is None
         assert (await audit.verify(connection)).findings == []
+
+
+async def test_coupons_come_back_with_the_last_part_of_their_order_as_their_templates_say(
+    shop: Shop, connection: AsyncConnection
+) -> None:
+    """Given an order paid with two coupons and points, when it is refunded in two parts, then the coupon whose template
+    says so is back after the second, valid for a week more, and the other one stays used."""
+    await shop.give(100)
+    gives = MoneyOff(amount_minor=1_000, currency="CNY")
+    today = DaysFromIssue(days=0)
+    rules: dict[str, Any] = {"back": {"return_days": 7}, "gone": {"after_refund": "keep_used"}}
+    for code, fields in rules.items():
+        definition = Definition(name={"zh": "券", "en": code}, gives=gives, validity=today, **fields)
+        programme_id = shop.programme.id
+        await publish_definition(connection, programme_id=programme_id, code=code, definition=definition, actor="li")
+        for each in ("a", "b"):
+            await issue(
+                connection,
+                programme_id=programme_id,
+                member_id=shop.member_id,
+                template_code=code,
+                key=code + each,
+                source="test",
+            )
+    before = {each.code: each for each in await wallet(connection, member_id=shop.member_id)}
+    chosen = {each.template_code: each.code for each in before.values()}
+    held = await lock(
+        connection,
+        channel=shop.channel,
+        member_id=shop.member_id,
+        wish=Wish(
+            currency="CNY",
+            lines=(Line(sku="tea", quantity=1, amount_minor=9_000),),
+            coupons=tuple(chosen.values()),
+            points=100,
+        ),
+        facts=Member(),
+        key="lock",
+    )
+    await use(connection, programme_id=programme_id, checkout_id=held.id, order_number="1001", key="use")
+    await shop.order("1001", line(1, 6_900))
+    assert len(await wallet(connection, member_id=shop.member_id)) == 2
+
+    await shop.refund("R1", "1001", 3_000)
+    assert len(await wallet(connection, member_id=shop.member_id)) == 2
+    result = await shop.refund("R2", "1001", 3_900)
+
+    left = {each.code: each for each in await wallet(connection, member_id=shop.member_id)}
+    assert left.keys() - before.keys() == set()
+    assert {each.template_code: each.state for each in left.values() if each.code in chosen.values()} == {
+        "back": "returned"
+    }
+    again = left[chosen["back"]]
+    assert again.expires_at == before[again.code].expires_at + timedelta(days=7)
+    assert sum(result.given_back.values()) == 57
+    assert await shop.balance() == (100, 0)
+    whole = await get_checkout(connection, programme_id=programme_id, checkout_id=held.id)
+    assert (whole.state, whole.refunded_lines) == ("refunded", (0,))
+    assert await shop.refund("R2", "1001", 3_900) == msgspec.structs.replace(result, replayed=True)
