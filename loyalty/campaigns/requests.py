@@ -2,7 +2,7 @@
 
 What one request alone is owed, every one of a batch is: it is posted to whoever the member is today, a repetition is
 answered as it was at first, wherever that was posted, what was earned counts towards tiers at once and what was taken
-back no longer does. A batch takes four round trips, however many it holds: the members, the ledger, the tiers, the
+back no longer does. A batch takes three round trips, however many it holds: members and ledger together, the tiers, the
 COMMIT.
 """
 
@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ledger.batch import post_many
+from ledger.batch import Batch, post_many
 from ledger.operations import ClawBack, Earn, Hold, Operation, Reverse
 from ledger.posted import Reversal, keys_posted, sources, taken_back
 from ledger.posting import Posting
 from loyalty.campaigns.awards import LADDER_UNITS
+from loyalty.kit.driver import lock_patience, uuid_array
 from loyalty.kit.errors import DomainError, IdempotencyMismatchError
 from loyalty.members.holding import hold_active, persons_ids
 from loyalty.members.member import MemberErasedError, keep_unmerged
@@ -27,6 +29,8 @@ from redemption.checks import read_clock
 from tiers.counting import Activity, count_activities
 
 Result = Posting | DomainError
+
+_POST_TO_ACTIVE: Final = "SELECT place, refusal, figures, (answer).* FROM post_to_active(%s, %s, %s::uuid[], %s::json)"
 
 
 class HoldFor(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +62,14 @@ async def post_requests(
     wait for each member that somebody else works on. Raises what the database raises, such as UnavailableError for a
     member that stays locked: then nothing is posted.
     """
+    operations = _as_asked(requests)
+    posted = (
+        await _post_to_active(connection, programme_id, operations, lock_patience_ms)
+        if operations is not None
+        else None
+    )
+    if operations is not None and posted is not None:
+        return await _count(connection, programme_id, operations, posted)
     accounts = await _accounts(connection, programme_id, requests, lock_patience_ms)
     results: list[Result | None] = [account if isinstance(account, DomainError) else None for account in accounts]
     places = [place for place, result in enumerate(results) if result is None]
@@ -65,12 +77,39 @@ async def post_requests(
         connection, [requests[place] for place in places], [accounts[place] for place in places]
     )
     posted = await post_many(connection, programme_id=programme_id, postings=operations)
-    posted = await _refuse_other_sources(connection, operations, posted)
-    activities = await _activities(connection, operations, posted)
-    await count_activities(connection, programme_id=programme_id, activities=activities)
-    for place, result in zip(places, posted, strict=True):
+    for place, result in zip(places, await _count(connection, programme_id, operations, posted), strict=True):
         results[place] = result
     return [result for result in results if result is not None]
+
+
+def _as_asked(requests: Sequence[Request]) -> Sequence[Operation] | None:
+    """The requests themselves, where they are what the ledger posts once their members are known to be active."""
+    operations = [request for request in requests if not isinstance(request, HoldFor | Reverse)]
+    return operations if len(operations) == len(requests) else None
+
+
+async def _post_to_active(
+    connection: AsyncConnection, programme_id: UUID, operations: Sequence[Operation], lock_patience_ms: int | None
+) -> list[Result] | None:
+    """Hold the members and post, in one statement; None, with nothing posted, where one is merged, erased or unknown.
+
+    It is what nearly every batch is: while it is under way the process answers the batch before.
+    """
+    batch = Batch(operations)
+    members = uuid_array({operation.member_id for operation in operations})
+    return await batch.fetch(
+        connection, _POST_TO_ACTIVE, (programme_id, lock_patience(lock_patience_ms), members, batch.items)
+    )
+
+
+async def _count(
+    connection: AsyncConnection, programme_id: UUID, operations: Sequence[Operation], posted: list[Result]
+) -> list[Result]:
+    """Count towards tiers what was posted; answers each result as whoever asked for it is owed it."""
+    results = await _refuse_other_sources(connection, operations, posted)
+    activities = await _activities(connection, operations, results)
+    await count_activities(connection, programme_id=programme_id, activities=activities)
+    return results
 
 
 async def _accounts(

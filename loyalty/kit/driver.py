@@ -104,3 +104,8 @@ async def _driver(connection: AsyncConnection) -> AsyncIterator[_Driver]:
 def uuid_array(values: Iterable[UUID]) -> str:
     """UUIDs as the text of an array, which is written ten times faster than a list of them."""
     return "{" + ",".join([value.hex for value in values]) + "}"
+
+
+def lock_patience(patience_ms: int | None) -> str | None:
+    """How long to wait for a lock, as PostgreSQL's `lock_timeout` has it; None for as long as the session says."""
+    return None if patience_ms is None else f"{patience_ms}ms"

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.kit.driver import fetch, uuid_array
+from loyalty.kit.driver import fetch, lock_patience, uuid_array
 
 _ACTIVE: Final = """
     WITH patience AS MATERIALIZED (
@@ -40,8 +40,8 @@ async def hold_active(
     Nobody merges or erases them before the transaction ends. What became of the others, `member.keep_unmerged` says of
     each. `lock_patience_ms` says for the rest of the transaction how long it waits for each lock. Raises DBAPIError.
     """
-    patience = None if lock_patience_ms is None else f"{lock_patience_ms}ms"
-    rows = await fetch(connection, _ACTIVE, (patience, uuid_array(list(set(member_ids))), programme_id))
+    asked = (lock_patience(lock_patience_ms), uuid_array(set(member_ids)), programme_id)
+    rows = await fetch(connection, _ACTIVE, asked)
     return {identifier for (identifier,) in rows}
 
 

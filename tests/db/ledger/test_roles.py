@@ -36,6 +36,7 @@ DOORS = {
     "move_back",
     "posting_horizon",
     "post_batch",
+    "post_items",
     "reinstate",
     "reverse",
     "roll_up_anew",
