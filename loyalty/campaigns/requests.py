@@ -63,22 +63,22 @@ async def post_requests(
     member that stays locked: then nothing is posted.
     """
     operations = _as_asked(requests)
-    posted = (
-        await _post_to_active(connection, programme_id, operations, lock_patience_ms)
-        if operations is not None
-        else None
-    )
-    if operations is not None and posted is not None:
-        return await _count(connection, programme_id, operations, posted)
-    accounts = await _accounts(connection, programme_id, requests, lock_patience_ms)
-    results: list[Result | None] = [account if isinstance(account, DomainError) else None for account in accounts]
-    places = [place for place, result in enumerate(results) if result is None]
-    operations = await _address(
-        connection, [requests[place] for place in places], [accounts[place] for place in places]
-    )
-    posted = await post_many(connection, programme_id=programme_id, postings=operations)
-    for place, result in zip(places, await _count(connection, programme_id, operations, posted), strict=True):
-        results[place] = result
+    answers = await _post_to_active(connection, programme_id, operations, lock_patience_ms) if operations else None
+    places: Sequence[int] = range(len(requests))
+    results: list[Result | None] = [None] * len(requests)
+    if operations is None or answers is None:
+        accounts = await _accounts(connection, programme_id, requests, lock_patience_ms)
+        results = [account if isinstance(account, DomainError) else None for account in accounts]
+        places = [place for place, result in enumerate(results) if result is None]
+        operations = await _address(
+            connection, [requests[place] for place in places], [accounts[place] for place in places]
+        )
+        answers = await post_many(connection, programme_id=programme_id, postings=operations)
+    answers = await _refuse_other_sources(connection, operations, answers)
+    activities = await _activities(connection, operations, answers)
+    await count_activities(connection, programme_id=programme_id, activities=activities)
+    for place, answer in zip(places, answers, strict=True):
+        results[place] = answer
     return [result for result in results if result is not None]
 
 
@@ -100,16 +100,6 @@ async def _post_to_active(
     return await batch.fetch(
         connection, _POST_TO_ACTIVE, (programme_id, lock_patience(lock_patience_ms), members, batch.items)
     )
-
-
-async def _count(
-    connection: AsyncConnection, programme_id: UUID, operations: Sequence[Operation], posted: list[Result]
-) -> list[Result]:
-    """Count towards tiers what was posted; answers each result as whoever asked for it is owed it."""
-    results = await _refuse_other_sources(connection, operations, posted)
-    activities = await _activities(connection, operations, results)
-    await count_activities(connection, programme_id=programme_id, activities=activities)
-    return results
 
 
 async def _accounts(
