@@ -39,7 +39,7 @@ demo: $(VENV)/runtime
 	@$(BIN)/tallystar demo $(ARGS)
 
 test: $(VENV)/dev
-	@$(BIN)/python -m pytest -m "not long" -n auto $(ARGS)
+	@$(BIN)/python -m pytest -m "not long" -n auto --dist worksteal $(ARGS)
 
 test-long: $(VENV)/dev
 	@$(BIN)/python -m pytest -m "long" $(ARGS)
