@@ -1,8 +1,8 @@
 """GS1 Application Identifiers: what each may hold, and what it may be in a Digital Link.
 
-Facts of the GS1 General Specifications, sections 3 and 7, as the GS1 Barcode Syntax Dictionary (2025) puts them, and of
-GS1 Digital Link: URI Syntax 1.6. Codes of other bodies' lists (countries, currencies, coupons) are held to their form
-and not looked up: those lists change, and a package that is printed cannot.
+Facts of the GS1 General Specifications, sections 3 and 7, as the GS1 Barcode Syntax Dictionary of 2026-01-27 puts them,
+and of GS1 Digital Link: URI Syntax 1.6. Codes of other bodies' lists (countries, currencies, coupons) are held to their
+form and not looked up: those lists change, and a package that is printed cannot.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _TABLE: Final = """
 7005 attribute X..12; 7006 attribute N6 date; 7007 attribute N6 date [N6 date]; 7008 attribute X..3
 7009 attribute X..10; 7010 attribute X..2; 7011 attribute N6 date [N4 time]; 7020-7022 attribute X..20
 7023 attribute X..30 prefix; 7030-7039 attribute N3 X..27; 7040 qualifier N1 X3; 7041 other X..4
-710-716 attribute X..20; 7230-7239 attribute X2 X..28; 7240 attribute X..20; 7241 attribute N2 medium
+710-717 attribute X..20; 7230-7239 attribute X2 X..28; 7240 attribute X..20; 7241 attribute N2 medium
 7242 attribute X..25; 7250 attribute N8 birthday; 7251 attribute N8 birthday N4 time; 7252 attribute N1 sex
 7253-7254 attribute X..40 encoded; 7255 attribute X..10; 7256 attribute X..90 encoded
 7257 attribute X..70 encoded; 7258 attribute X3 sequence; 7259 attribute X..40 encoded
@@ -69,7 +69,8 @@ _TABLE: Final = """
 8007 attribute X..34 iban; 8008 attribute N6 date N2 hour [N2 minute] [N2 minute]; 8009 attribute X..50
 8010 key Y..30 prefix; 8011 qualifier N..12 leading; 8012 attribute X..20; 8013 key X..25 pair+prefix
 8014 other X..25 pair+prefix; 8017 key N18 digit; 8018 key N18 digit; 8019 qualifier N..10
-8020 qualifier X..25; 8026 attribute N14 digit N4 piece; 8030 attribute Z..90; 8110 attribute X..70
+8020 qualifier X..25; 8026 attribute N14 digit N4 piece; 8030 attribute Z..90; 8040-8041 other N15; 8042 other N32
+8043 other N18 [N..2]; 8110 attribute X..70
 8111 attribute N4; 8112 attribute X..70; 8200 other X..70; 90 attribute X..30; 91-99 attribute X..90
 """
 """One identifier or a run of them, its use in a Digital Link, then its parts: `N6` six digits, `X..20` one to twenty

@@ -39,6 +39,9 @@ _SHOWN: Final = 40
 """Characters of a stranger's text that a refusal repeats."""
 _URI: Final = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _NOT_IN_HOST: Final = re.compile(r"[_~?#@!$&'()*+,;=%]")
+_AUTHORITY: Final = re.compile(r"(?:\[[^\[\]]*\]|[^\[\]:]*)(?::[0-9]{0,5})?")
+_STEM: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*")
+"""Segments of a path (RFC 3986, section 3.3): brackets belong to a host alone."""
 _BROKEN_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PAIRS: Final = re.compile("[&;]")
 
@@ -141,6 +144,8 @@ def parse_link(uri: str, *, stem: str | None = None) -> DigitalLink:
     start = _find_key(segments) if stem is None else len(stem.split("/")) - 1
     if not split.path.startswith(f"{stem or ''}/") or start >= len(segments) or segments[start] not in PRIMARY_KEYS:
         raise DigitalLinkError(_no_key(segments), field="path")
+    if not _STEM.fullmatch("/".join(segments[:start])):
+        raise DigitalLinkError("before the key is something that a path cannot have", field="path")
     places = list(range(start, len(segments), 2))
     segments.append("")  # an identifier at the very end has an empty value
     pairs = [(segments[place], segments[place + 1]) for place in places]
@@ -176,6 +181,8 @@ def _split(uri: str) -> SplitResult:
         raise DigitalLinkError("there is no host", field="host")
     if bad := _NOT_IN_HOST.search(split.netloc):
         raise DigitalLinkError(f"{bad[0]!r} cannot be in the name of a host", field="host")
+    if not _AUTHORITY.fullmatch(split.netloc):
+        raise DigitalLinkError("after a host there can only be a colon and a port", field="host")
     return split
 
 

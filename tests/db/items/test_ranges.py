@@ -65,6 +65,15 @@ async def test_print_orders_take_the_next_codes_in_turn(brand: Brand) -> None:
     assert await kinds(brand, 3) == ["minted"]
 
 
+async def test_a_hundred_million_codes_are_a_range_and_no_row_an_item(brand: Brand) -> None:
+    written = text("SELECT relname, n_tup_ins FROM pg_stat_xact_user_tables WHERE n_tup_ins > 0")
+    before = {row.relname: row.n_tup_ins for row in await brand.connection.execute(written)}
+    await brand.mint(100_000_000)
+    after = {row.relname: row.n_tup_ins for row in await brand.connection.execute(written)}
+    grown = {table: count - before.get(table, 0) for table, count in after.items() if count > before.get(table, 0)}
+    assert grown == {"code_series": 1, "code_range": 1, "range_event": 1}
+
+
 async def test_each_key_has_a_series_of_its_own(brand: Brand) -> None:
     await brand.mint(10)
     brand.keys = brand.keys.with_new_key()

@@ -350,6 +350,67 @@ RESOLVER_SUITE_INVALID: Final[list[tuple[str, str, str]]] = [
 errorCodeChecks), `/badrequest` of gs1/GS1_DigitalLink_Resolver_CE, tests/setup_test.py, and the refusals that open
 reviews of conformance to GS1-Conformant Resolver 1.2.1, section 2.4, list (finding F10; refuse-… vectors)."""
 
+VERIFIER_VALID: Final[list[tuple[str, Said]]] = [
+    ("https://id.gs1.org/253/4602443000331XYZ", {"253": "4602443000331XYZ"}),
+    ("https://id.gs1.org/255/0811625999996554433", {"255": "0811625999996554433"}),
+    ("https://id.gs1.org/401/401234522233ABcd", {"401": "401234522233ABcd"}),
+    ("https://id.gs1.org/414/4226350800008", {"414": "4226350800008"}),
+    ("https://id.gs1.org/417/4012345999990", {"417": "4012345999990"}),
+    (
+        "https://gs1.dl.uri.with.a.lot.of.sub.domains.test.example.org/01/09780345418913/10/1223",
+        {"01": "09780345418913", "10": "1223"},
+    ),
+    ("http://www.id.example.de/01/04012345123456", {"01": "04012345123456"}),
+]
+VERIFIER_INVALID: Final[list[tuple[str, str, str]]] = [
+    ("https://id.gs1.org/sscc/340123451111111111", "path", "short names"),
+    ("https://id.gs1.org/414/4226350800008/", "path[2]", "an empty part"),
+    ("https://id.gs1.org/417/401234599999", "417", "not a value"),
+    ("https://www.someURL.info/01/02/03/04", "path[2]", "not a qualifier"),
+    ("https://id.gs1.org/01/9780345418913/22/344", "01", "14 digits here, not 13"),
+    ("http://example.org/123/4012345ABC987/456/4711", "path", "no primary key"),
+    ("http://id.gs1.org/01/09780345418913/99/utfgf", "path[2]", "not a qualifier"),
+    ("https://example.com/01/04150567890128/235/UPUISERIALNUMBER9876543241516161", "235", "not a value"),
+    ("https://example.com/01/04150567890128/21/", "21", "no value"),
+    ("(01)04012345123456(21)987", "uri", "neither a URI nor a path"),
+    ("01/04012345123456/21/987", "uri", "neither a URI nor a path"),
+    ("https://example.com/01/04150567890128/ 21/", "uri", "percent-encode"),
+]
+"""RalphTro/GS1DigitalLinkURIVerifierForEPCIS, README: candidates that it calls valid and not (check digits mended,
+at which it does not look)."""
+
+RESOLVERS_VALID: Final[list[tuple[str, Said]]] = [
+    ("/01/00000010092095/10/US20260611-A", {"01": "00000010092095", "10": "US20260611-A"}),
+    ("/some/hosted/prefix/01/00000010092095/10/LOT1", {"01": "00000010092095", "10": "LOT1"}),
+    ("/414/0614141000012/254/32a%2Fb", {"414": "0614141000012", "254": "32a/b"}),
+    ("/01/00000010092095?400=PO43706&linkType=gs1:epcis", {"01": "00000010092095", "400": "PO43706"}),
+    (
+        "https://example.com/01/09506000134369/10/ABC123/21/12345?linkType=gs1:pip",
+        {"01": "09506000134369", "10": "ABC123", "21": "12345"},
+    ),
+    ("https://id.gs1.org/01/08690504080008/10/50%25", {"01": "08690504080008", "10": "50%"}),
+    (
+        "HTTPS://ID.GS1.ORG/01/09521234543213/22/ABC%2D123?99=XYZ-987",
+        {"01": "09521234543213", "22": "ABC-123", "99": "XYZ-987"},
+    ),
+    (
+        "https://id.gs1.org/01/05412345000013/10/ABC%26%2B123?3103=000189&3923=2172",
+        {"01": "05412345000013", "10": "ABC&+123", "3103": "000189", "3923": "2172"},
+    ),
+]
+RESOLVERS_INVALID: Final[list[tuple[str, str, str]]] = [
+    ("/01/00000010092094", "01", "check digit"),
+    ("/01", "01", "no value"),
+    ("/products/some-sku", "path", "no primary key"),
+    ("/01/00000010092095/colour/red", "path[2]", "not a qualifier"),
+    ("/17/251231", "path", "no primary key"),
+    ("https://id.gs1.org/10/LOT123", "path", "no primary key"),
+    ("https://id.gs1.org/414/8690123456789/10/LOT123", "path[2]", "not a qualifier"),
+    ("https://id.gs1.org/01/08690504080008/10/A%2", "10", "percent sign without"),
+]
+"""Tests of Starfish-Network/gs1-digital-link-resolver, grigolatoe/gs1-digital-link-resolver (appendix A.1 of release
+1.2), duruilhan/gs1-digital-link-toolkit (GS1's own example of its toolkit) and bwipp/postscriptbarcode."""
+
 DIFFERENT: Final[list[tuple[str, Said | str, str]]] = [
     (
         f"HtTp://a/b/00/{S}",

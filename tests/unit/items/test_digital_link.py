@@ -6,10 +6,11 @@ from urllib.parse import quote
 
 import pytest
 
-from loyalty.items.application_identifiers import IDENTIFIERS, PRIMARY_KEYS, QUALIFIERS
+from loyalty.items.application_identifiers import IDENTIFIERS, PRIMARY_KEYS, QUALIFIERS, is_attribute
 from loyalty.items.digital_link import DigitalLink, DigitalLinkError, build_link, format_link, parse_link
 from loyalty.kit.errors import InvalidInputError
 from tests.unit.items import digital_link_forms as forms
+from tests.unit.items import digital_link_grammar as grammar
 
 GTIN = "06901234567892"
 SERIAL = "10Y7DJPF72MHRCYR"
@@ -54,6 +55,8 @@ def test_an_items_address() -> None:
         *forms.BARCODE_PARSER_VALID,
         *forms.GLYPH_VALID,
         *forms.PARTY_VALID,
+        *forms.VERIFIER_VALID,
+        *forms.RESOLVERS_VALID,
     ],
 )
 def test_documented_forms_are_read_and_say_what_their_source_says(uri: str, said: forms.Said) -> None:
@@ -69,6 +72,8 @@ def test_documented_forms_are_read_and_say_what_their_source_says(uri: str, said
         *forms.BARCODE_PARSER_INVALID,
         *forms.GLYPH_INVALID,
         *forms.RESOLVER_SUITE_INVALID,
+        *forms.VERIFIER_INVALID,
+        *forms.RESOLVERS_INVALID,
     ],
 )
 def test_documented_errors_are_refused_at_their_place(uri: str, field: str, reason: str) -> None:
@@ -78,7 +83,22 @@ def test_documented_errors_are_refused_at_their_place(uri: str, field: str, reas
     assert refused.value.status == 400
 
 
-@pytest.mark.parametrize(("uri", "expected", "why"), forms.DIFFERENT)
+@pytest.mark.parametrize(("rule", "uri", "said"), grammar.VALID)
+def test_what_a_rule_of_the_grammar_allows_is_read(rule: str, uri: str, said: forms.Said) -> None:
+    link = parse_link(uri)
+    assert {link.key: link.value} | link.qualifiers | link.attributes == said, rule
+
+
+@pytest.mark.parametrize(("rule", "uri", "field", "reason"), grammar.INVALID)
+def test_what_a_rule_of_the_grammar_forbids_is_refused_at_its_place(
+    rule: str, uri: str, field: str, reason: str
+) -> None:
+    with pytest.raises(DigitalLinkError, match=reason) as refused:
+        parse_link(uri)
+    assert refused.value.field == field, rule
+
+
+@pytest.mark.parametrize(("uri", "expected", "why"), [*forms.DIFFERENT, *grammar.DIFFERENT])
 def test_where_sources_differ_ours_is_chosen(uri: str, expected: forms.Said | str, why: str) -> None:
     if isinstance(expected, str):
         with pytest.raises(DigitalLinkError, match=expected):
@@ -206,6 +226,13 @@ def test_what_cannot_be_read_back_is_not_written() -> None:
 
 
 def test_the_table_knows_the_identifiers_of_the_syntax_dictionary() -> None:
-    # Counted in gs1/gs1-syntax-dictionary, gs1-syntax-dictionary.txt, 2025: entries by the length of their number.
+    # Counted in gs1/gs1-syntax-dictionary, release 2026-01-27: entries by the length of their number.
     lengths = [len(number) for number in IDENTIFIERS]
-    assert [lengths.count(length) for length in (2, 3, 4)] == [26, 37, 473]
+    assert [lengths.count(length) for length in (2, 3, 4)] == [26, 38, 477]
+
+
+def test_a_query_has_every_identifier_that_the_dictionary_marks_as_an_attribute_and_no_other() -> None:
+    # The entries of the same release without its flag `?`.
+    unmarked = {"03", "21", "22", "235", "254", "7040", "7041", "8011", "8014", "8019", "8020", "8200"}
+    phones = {"8040", "8041", "8042", "8043"}
+    assert {identifier for identifier in IDENTIFIERS if not is_attribute(identifier)} == unmarked | phones
