@@ -115,6 +115,11 @@ class EarnPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             rule.tier_bonus_bp or (rule.when is not None and "tier" in fields_of(rule.when)) for rule in self.rules
         )
 
+    @property
+    def units(self) -> frozenset[str]:
+        """The units in which purchases may earn."""
+        return frozenset(rule.unit for rule in self.rules)
+
     def counts_currency(self, currency: str) -> bool:
         """Whether amounts in a currency earn; a policy without rates per amount does not look at the currency."""
         currencies = {rule.rate.currency for rule in self.rules if isinstance(rule.rate, PerAmount)}

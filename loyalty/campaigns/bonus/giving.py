@@ -1,8 +1,8 @@
 """Giving what campaigns give for purchases that came in, up to what budgets and caps leave, exact to the unit.
 
-The purchases' accounts are locked already by what the policy gave them. Then a member's own counters are locked, in the
-order of members, and the shared budgets last, in the order of campaigns: nobody waits for each other in a ring, and
-budgets are held for the shortest time.
+Whoever calls holds the purchases' accounts (`ledger.holding`), before anything that counts was written. Then a member's
+own counters are locked, in the order of members, and the shared budgets last, in the order of campaigns: nobody waits
+for each other in a ring, and budgets are held for the shortest time.
 """
 
 from __future__ import annotations

@@ -16,9 +16,10 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ledger.holding import accounts_held
 from loyalty.campaigns.awards import Award, award_many
 from loyalty.campaigns.bonus.campaign import published_between
-from loyalty.campaigns.bonus.computing import Purchase
+from loyalty.campaigns.bonus.computing import Published, Purchase
 from loyalty.campaigns.bonus.facts import with_facts
 from loyalty.campaigns.bonus.giving import give, given_for_orders
 from loyalty.campaigns.earning import (
@@ -195,14 +196,41 @@ class _Batch:
         return [arrival for arrival in arrivals if arrival.order.external_id not in claimed]
 
     async def _book(self, arrivals: Sequence[_Arrival]) -> None:
-        """Store and post new orders. Where a policy looks at tiers, a member's orders go one after the other."""
+        """Store and post new orders, while all accounts are held that they may be posted to.
+
+        Where all is one posting it holds them itself.
+        """
+        waves, campaigns = _waves(arrivals), await self._campaigns(arrivals)
+        more = {published.terms.unit for published in campaigns}
+        accounts = [
+            (arrival.member_id, unit) for arrival in arrivals for unit in more | arrival.published.policy.units
+        ]
+        several = len(waves) > 1 or bool(campaigns)
+        async with accounts_held(
+            self.connection, programme_id=self.channel.programme_id, accounts=accounts if several else ()
+        ):
+            await self._book_held(arrivals, waves, campaigns)
+
+    async def _campaigns(self, arrivals: Sequence[_Arrival]) -> Sequence[Published]:
+        """The campaigns that hold at some time from the first order to the last."""
+        if not arrivals:
+            return ()
+        moments = [arrival.order.placed_at for arrival in arrivals]
+        return await published_between(
+            self.connection, programme_id=self.channel.programme_id, first=min(moments), last=max(moments)
+        )
+
+    async def _book_held(
+        self, arrivals: Sequence[_Arrival], waves: Sequence[Sequence[_Arrival]], campaigns: Sequence[Published]
+    ) -> None:
+        """Where a policy looks at tiers, a member's orders go one after the other."""
         earned: list[_Earned] = []
-        for wave in _waves(arrivals):
+        for wave in waves:
             posted = [await self._earn(arrival) for arrival in wave]
             await insert_orders(self.connection, channel=self.channel, orders=[_new_order(item) for item in posted])
             await self._post(posted)
             earned += posted
-        bonus = await self._give_bonuses(earned)
+        bonus = await self._give_bonuses(earned, campaigns)
         await add_trades(
             self.connection, programme_id=self.channel.programme_id, trades=[self._trade(item) for item in earned]
         )
@@ -281,17 +309,13 @@ class _Batch:
             ],
         )
 
-    async def _give_bonuses(self, earned: Sequence[_Earned]) -> dict[UUID, Counter[str]]:
+    async def _give_bonuses(
+        self, earned: Sequence[_Earned], campaigns: Sequence[Published]
+    ) -> dict[UUID, Counter[str]]:
         """Give what campaigns give beside the policy; answers it by order and unit."""
-        if not earned:
-            return {}
-        moments = [item.arrival.order.placed_at for item in earned]
-        programme_id = self.channel.programme_id
-        campaigns = await published_between(
-            self.connection, programme_id=programme_id, first=min(moments), last=max(moments)
-        )
         if not campaigns:
             return {}
+        programme_id = self.channel.programme_id
         purchases = [self._purchase(item) for item in sorted(earned, key=lambda item: item.arrival.place)]
         purchases = await with_facts(
             self.connection, self.keyring, programme_id=programme_id, campaigns=campaigns, purchases=purchases
@@ -434,7 +458,7 @@ def _new_order(item: _Earned) -> NewOrder:
     )
 
 
-def _waves(arrivals: Sequence[_Arrival]) -> Iterable[Sequence[_Arrival]]:
+def _waves(arrivals: Sequence[_Arrival]) -> Sequence[Sequence[_Arrival]]:
     """Split a batch so that no order is computed before the member's earlier ones have raised the tier it looks at."""
     if not any(arrival.published.policy.looks_at_tier for arrival in arrivals):
         return [arrivals] if arrivals else []
