@@ -14,7 +14,6 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
-    UniqueConstraint,
     Uuid,
     func,
 )
@@ -71,41 +70,3 @@ held_out_table: Final = Table(
     Index(None, "campaign_id", "member_id"),
 )
 """Members who would have been in a campaign and were held out of it: its control group."""
-
-mission_table: Final = Table(
-    "mission",
-    metadata,
-    Column("id", Uuid, primary_key=True),
-    Column("programme_id", Uuid, nullable=False),
-    Column("code", Text, nullable=False),
-    Column("definition", JSONB, nullable=False),
-    Column("starts_at", DateTime(timezone=True), nullable=False),
-    Column("ends_at", DateTime(timezone=True)),
-    Column("published_by", Text, nullable=False),
-    Column("published_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    CheckConstraint("ends_at > starts_at", name="span"),
-    UniqueConstraint("programme_id", "code"),
-)
-"""Missions as published; only their end may be moved."""
-
-mission_reward_table: Final = Table(
-    "mission_reward",
-    metadata,
-    Column("member_id", Uuid, primary_key=True),
-    Column("mission_id", Uuid, primary_key=True),
-    Column("programme_id", Uuid, nullable=False),
-    Column("points", BigInteger, nullable=False),
-    Column("ledger_sequence", BigInteger, nullable=False),
-    Column("given_at", DateTime(timezone=True), nullable=False),
-    Index(None, "programme_id", "mission_id"),
-)
-"""Which member collected which mission's reward."""
-
-member_visit_table: Final = Table(
-    "member_visit",
-    metadata,
-    Column("member_id", Uuid, primary_key=True),
-    Column("day", Date, primary_key=True),
-    Column("programme_id", Uuid, nullable=False),
-)
-"""The days, of the programme's calendar, on which a member looked at their card."""

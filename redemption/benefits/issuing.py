@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -87,7 +88,7 @@ async def issue_of(
     now = await read_clock(connection)
     zone = (await get_programme(connection, template.programme_id)).time_zone
     definition = template.definition
-    if definition.per_member is not None or definition.per_member_day is not None:
+    if _is_limited(template):
         await _check_limits(connection, template, member_id, now, zone)
     imported = await take_from_stock(connection, template, member_id=member_id, at=now)
     valid_from, expires_at = definition.valid_between(now, zone)
@@ -131,14 +132,35 @@ async def _issued(connection: AsyncConnection, template: Template, member_id: UU
     return benefit
 
 
+async def hold_limits(connection: AsyncConnection, holders: Sequence[tuple[UUID, Template]]) -> None:
+    """Hold what limits templates a member, for members and templates in the order of their ids.
+
+    For a transaction that issues to several members: a limit that is held only after stock was taken from could be
+    waited for by whoever waits for that stock.
+    """
+    limited = sorted({(member_id, each.id) for member_id, each in holders if _is_limited(each)})
+    if limited:
+        now = await read_clock(connection)
+        for member_id, template_id in limited:
+            await _hold(connection, member_id, template_id, now)
+
+
+def _is_limited(template: Template) -> bool:
+    return template.definition.per_member is not None or template.definition.per_member_day is not None
+
+
+async def _hold(connection: AsyncConnection, member_id: UUID, template_id: UUID, now: datetime) -> None:
+    holder = {"member_id": member_id, "template_id": template_id, "asked_at": now}
+    locked = insert(holder_table).values(holder)
+    changed = locked.on_conflict_do_update(index_elements=["member_id", "template_id"], set_={"asked_at": now})
+    await connection.execute(changed)
+
+
 async def _check_limits(
     connection: AsyncConnection, template: Template, member_id: UUID, now: datetime, time_zone: str
 ) -> None:
     """Count what a member was given, while nobody else gives them any of it."""
-    holder = {"member_id": member_id, "template_id": template.id, "asked_at": now}
-    locked = insert(holder_table).values(holder)
-    changed = locked.on_conflict_do_update(index_elements=["member_id", "template_id"], set_={"asked_at": now})
-    await connection.execute(changed)
+    await _hold(connection, member_id, template.id, now)
     columns = benefit_table.c
     today = start_of_local_day(local_date(now, time_zone), time_zone)
     query = select(func.count(), func.count().filter(columns.issued_at >= today)).where(

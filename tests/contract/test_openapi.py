@@ -18,6 +18,8 @@ from schemathesis.python import asgi
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from ledger import posting
+from loyalty.campaigns.bonus.campaign import CAMPAIGN_PREFIX, create_campaign
+from loyalty.campaigns.missions.mission import MISSION_PREFIX, BuyTimes, MissionTerms, publish_mission
 from loyalty.items.exports import create_export
 from loyalty.items.keys import FILE_NAME, MasterKeys
 from loyalty.items.links.link import Wanted, add_link
@@ -48,6 +50,8 @@ PATTERNS = {
     "printer_id": re.compile("prn_[0-9A-Za-z]{26}"),
     "lot": re.compile(".{1,200}"),
     "gtin": re.compile("[0-9]{8,14}"),
+    "campaign_id": re.compile("ecp_[0-9A-Za-z]{26}"),
+    "mission_id": re.compile("msn_[0-9A-Za-z]{26}"),
     "ladder": re.compile("[a-z0-9][a-z0-9-]{0,39}"),
 }
 """What names something, in a path or a body, and what it looks like when it is not wrong on purpose."""
@@ -102,6 +106,21 @@ async def _populate(settings: Settings) -> dict[str, str]:
         redemption = await begin(
             connection, **whose, channel_id=store.id, key="begun", basket_minor=10**6, currency="CNY", points=500
         )
+        name = {"zh": "活动", "en": "Campaign"}
+        campaign = await create_campaign(
+            connection,
+            programme_id=brand.id,
+            code="double",
+            draft={"name": name, "reward": {"kind": "fixed", "points": 10}},
+            created_by="ann",
+        )
+        mission = await publish_mission(
+            connection,
+            programme_id=brand.id,
+            code="buy-one",
+            terms=MissionTerms(name=name, task=BuyTimes(times=1), points=10),
+            published_by="ann",
+        )
     await engine.dispose()
     assert held.hold_id is not None
     return {
@@ -118,6 +137,8 @@ async def _populate(settings: Settings) -> dict[str, str]:
         "export_id": export.public_id,
         "printer_id": printer.public_id,
         "lot": "L1",
+        "campaign_id": public_id(CAMPAIGN_PREFIX, campaign.id),
+        "mission_id": public_id(MISSION_PREFIX, mission.id),
     }
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.units import list_units
 from loyalty.campaigns.bonus.computing import Published
-from loyalty.campaigns.bonus.definition import CampaignTerms, parse_campaign
+from loyalty.campaigns.bonus.definition import BenefitReward, CampaignTerms, parse_campaign
 from loyalty.campaigns.bonus.tables import campaign_change_table, campaign_table, campaign_version_table
 from loyalty.campaigns.holdout import define_holdout
 from loyalty.campaigns.segments.segment import get_version
@@ -26,6 +26,7 @@ from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError
 from loyalty.kit.ids import new_id
 from loyalty.kit.quotas import Key, set_total
+from redemption.benefits.templates import get_published
 from redemption.checks import check_code
 
 CAMPAIGN_PREFIX: Final = "ecp"
@@ -266,7 +267,10 @@ async def end(
 
 
 async def _checked(connection: AsyncConnection, programme_id: UUID, document: Any) -> CampaignTerms:
-    """A definition that fits its programme. Raises InvalidInputError, NotFoundError for a segment."""
+    """A definition that fits its programme.
+
+    Raises InvalidInputError, NotFoundError for a segment or template, NotPublishedError.
+    """
     terms = parse_campaign(document)
     if terms.unit not in {unit.code for unit in await list_units(connection, programme_id=programme_id)}:
         raise InvalidInputError(f"there is no unit {terms.unit[:20]!r} in this programme", field="unit")
@@ -274,6 +278,8 @@ async def _checked(connection: AsyncConnection, programme_id: UUID, document: An
         await get_version(
             connection, programme_id=programme_id, segment_id=terms.segment_id, version=terms.segment_version
         )
+    if isinstance(terms.reward, BenefitReward):
+        await get_published(connection, programme_id=programme_id, code=terms.reward.template)
     return terms
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from loyalty.campaigns.bonus.definition import ONE_BP, CampaignTerms, Multiplier
+from loyalty.campaigns.bonus.definition import ONE_BP, BenefitReward, CampaignTerms, Multiplier
 from loyalty.campaigns.earning import BasketLine
 from loyalty.kit.apportion import apportion
 from loyalty.kit.clock import local_date
@@ -51,11 +51,20 @@ class Purchase(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bonus(msgspec.Struct, frozen=True, kw_only=True):
-    """What a campaign gives for a purchase. `line_points` are the lines' shares, and sum to `points`."""
+    """What a campaign gives for a purchase. `line_points` are the lines' shares, and sum to `points`.
+
+    `template` is the code of the template where it gives a benefit; then there are no points.
+    """
 
     published: Published
     points: int
     line_points: tuple[int, ...]
+    template: str | None = None
+
+    @property
+    def gives(self) -> bool:
+        """Whether it gives anything."""
+        return self.points > 0 or self.template is not None
 
     def cut(self, points: int) -> Bonus:
         """The same bonus where a cap leaves fewer points."""
@@ -71,7 +80,7 @@ def bonuses(campaigns: Sequence[Published], purchase: Purchase, *, time_zone: st
     for published in campaigns:
         if applies(published, purchase, time_zone=time_zone):
             bonus = _reward(published, purchase)
-            if bonus.points:
+            if bonus.gives:
                 offered.append(bonus)
     return together(offered)
 
@@ -122,7 +131,9 @@ def _reward(published: Published, purchase: Purchase) -> Bonus:
     matching = set(matching_lines(terms.items, purchase.lines))
     paid = [line.amount_minor if place in matching else 0 for place, line in enumerate(purchase.lines)]
     if not matching or sum(paid) < terms.minimum_minor:
-        return Bonus(published=published, points=0, line_points=(0,) * len(paid))
+        return _nothing(published, paid)
+    if isinstance(terms.reward, BenefitReward):
+        return msgspec.structs.replace(_nothing(published, paid), template=terms.reward.template)
     if isinstance(terms.reward, Multiplier):
         earned = purchase.earned.get(terms.unit, [0] * len(paid))
         weights = [points if place in matching else 0 for place, points in enumerate(earned)]
@@ -137,11 +148,16 @@ def _reward(published: Published, purchase: Purchase) -> Bonus:
     return Bonus(published=published, points=points, line_points=tuple(shares))
 
 
+def _nothing(published: Published, paid: Sequence[int]) -> Bonus:
+    return Bonus(published=published, points=0, line_points=(0,) * len(paid))
+
+
 def together(offered: Sequence[Bonus]) -> list[Bonus]:
     """Of bonuses that apply each alone, those that apply together, in their order.
 
     By rising priority, then by the campaign's id. Of a group the first, or, where the first of them says so, the one
-    that gives most. An exclusive campaign that comes first shuts out the others, and is shut out where another did.
+    that gives most points, whatever else there is. An exclusive campaign that comes first shuts out the others, and is
+    shut out where another did.
     """
     in_order = sorted(offered, key=lambda bonus: (bonus.published.terms.stacking.priority, bonus.published.campaign_id))
     groups: dict[str, list[Bonus]] = {}

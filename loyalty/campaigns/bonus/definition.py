@@ -14,7 +14,7 @@ import msgspec
 from loyalty.campaigns.segments.fields import check_rule
 from loyalty.kit.errors import InvalidInputError
 from loyalty.kit.rules import Rule
-from redemption.checks import MAX_AMOUNT_MINOR, check_currency, check_name, check_range
+from redemption.checks import MAX_AMOUNT_MINOR, check_code, check_currency, check_name, check_range
 from redemption.terms import Items, Places, Schedule
 from redemption.terms.conditions import check_items, check_places, check_schedule
 from redemption.terms.stacking import Stacking, check_stacking
@@ -42,11 +42,24 @@ class FixedBonus(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     points: int
 
 
-Reward: TypeAlias = Multiplier | FixedBonus
+class BenefitReward(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="benefit"
+):
+    """The order earns a benefit of the template of this code, once; its stock and limits per member are the template's.
+
+    Where none is left, or the member has had as many as one may, nothing is given for the order.
+    """
+
+    template: str
+
+
+Reward: TypeAlias = Multiplier | FixedBonus | BenefitReward
 
 
 class CampaignTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An earn campaign. What is left out restricts nothing; all that is given must hold.
+
+    **Reward.** Points by a factor or a fixed number of them, or a benefit.
 
     **Purchases.** Lines that `items` selects, at `places`, by the programme's calendar in `schedule`, on `double_days`
     (11.11: the day has the month's number), if the matching lines were paid `minimum_minor` (in `currency`, which is
@@ -61,6 +74,7 @@ class CampaignTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     **Up to.** `budget_points` in all and `day_points` a day of the programme; a member gets at most `member_points`,
     `member_day_points` a day and `member_times` bonuses; an order at most `order_points`. What a cap leaves is given.
+    Of these a campaign that gives a benefit has `member_times` alone.
     """
 
     name: dict[str, str]
@@ -92,8 +106,10 @@ def check_campaign(terms: CampaignTerms) -> None:
     check_name(terms.name)
     if isinstance(terms.reward, Multiplier):
         check_range(terms.reward.factor_bp, "reward.factor_bp", least=ONE_BP + 1, most=MAX_FACTOR_BP)
-    else:
+    elif isinstance(terms.reward, FixedBonus):
         check_range(terms.reward.points, "reward.points", least=1, most=MAX_POINTS)
+    else:
+        check_code(terms.reward.template, "reward.template")
     check_schedule(terms.schedule, "schedule")
     check_items(terms.items, "items")
     check_places(terms.places, "places")
@@ -111,6 +127,8 @@ def check_campaign(terms: CampaignTerms) -> None:
     for cap in CAPS:
         value = getattr(terms, cap)
         if value is not None:
+            if isinstance(terms.reward, BenefitReward):
+                raise InvalidInputError("a benefit has the stock and limits of its template", field=cap)
             check_range(value, cap, least=1, most=MAX_BUDGET)
 
 

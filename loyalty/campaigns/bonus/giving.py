@@ -1,8 +1,8 @@
 """Giving what campaigns give for purchases that came in, up to what budgets and caps leave, exact to the unit.
 
 Whoever calls holds the purchases' accounts (`ledger.holding`), before anything that counts was written. Then a member's
-own counters are locked, in the order of members, and the shared budgets last, in the order of campaigns: nobody waits
-for each other in a ring, and budgets are held for the shortest time.
+own counters are locked, in the order of members, then what limits benefits a member, and shared budgets and stock last,
+in the order of campaigns: nobody waits for each other in a ring, and budgets are held for the shortest time.
 """
 
 from __future__ import annotations
@@ -28,10 +28,17 @@ from loyalty.kit.clock import local_date
 from loyalty.kit.errors import ConflictError
 from loyalty.kit.quotas import Key, quota_table, set_total, take_up_to
 from loyalty.kit.quotas import give as give_back
+from redemption.benefits.errors import MemberLimitError, OutOfBenefitsError
+from redemption.benefits.issuing import hold_limits, issue_of
+from redemption.benefits.templates import Template, list_templates
+from redemption.benefits.wallet import Benefit
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """What a campaign gave for an order, and how much of it was taken back since."""
+    """What a campaign gave for an order, and how much of it was taken back since.
+
+    `sequence` is the posting of the points; where a benefit was given instead there are none.
+    """
 
     member_id: UUID
     order_id: UUID
@@ -40,8 +47,9 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     points: int
     line_points: Sequence[int]
-    sequence: int
+    sequence: int | None
     taken_back: int = 0
+    benefit_id: UUID | None = None
 
 
 _Place: TypeAlias = tuple[UUID, UUID]
@@ -54,6 +62,7 @@ class _Wanted(msgspec.Struct, kw_only=True):
     purchase: Purchase
     bonus: Bonus
     day: date
+    benefit: Benefit | None = None
 
     @property
     def terms(self) -> CampaignTerms:
@@ -74,21 +83,28 @@ async def give(
 ) -> list[Given]:
     """Give what campaigns give for new purchases, which come in the order of members and, of each, of time.
 
-    Points are posted under the key `campaign:{campaign}:{order}` and pinned to the campaign's version. Where a cap or
-    budget leaves less than a campaign would give, what is left is given; which of one campaign's purchases in one batch
-    get it is decided in their order.
+    Points are posted under the key `campaign:{campaign}:{order}` and pinned to the campaign's version; a benefit is
+    issued under the same key. Where a cap or budget leaves less than a campaign would give, what is left is given;
+    which of one campaign's purchases in one batch get it is decided in their order.
     """
     offers = await _offers(connection, programme_id, time_zone, campaigns, purchases)
     counters = await _lock_members(connection, programme_id, offers)
     wanted = _within_members(offers, counters)
-    wanted = await _within_budgets(connection, programme_id, wanted)
-    await _count_members(connection, wanted, counters)
-    wanted.sort(key=lambda each: each.purchase.member_id)
-    postings = (
-        await award_many(connection, programme_id=programme_id, awards=[_award(each) for each in wanted])
-        if wanted
-        else []
+    templates = await _templates(connection, programme_id, wanted)
+    await hold_limits(
+        connection,
+        [(each.purchase.member_id, templates[code]) for each in wanted if (code := each.bonus.template) in templates],
     )
+    wanted = await _within_budgets(connection, programme_id, wanted)
+    wanted.sort(key=lambda each: each.purchase.member_id)
+    wanted = await _issue(connection, wanted, templates)
+    await _count_members(connection, wanted, counters)
+    points = [each for each in wanted if each.bonus.points]
+    awards = [_award(each) for each in points]
+    posted_of: dict[str, int] = {}
+    if awards:
+        postings = await award_many(connection, programme_id=programme_id, awards=awards)
+        posted_of = {award.key: posted.sequence for award, posted in zip(awards, postings, strict=True)}
     given = [
         Given(
             member_id=each.purchase.member_id,
@@ -98,9 +114,10 @@ async def give(
             unit=each.terms.unit,
             points=each.bonus.points,
             line_points=each.bonus.line_points,
-            sequence=posted.sequence,
+            sequence=posted_of.get(_key(each)),
+            benefit_id=each.benefit.id if each.benefit is not None else None,
         )
-        for each, posted in zip(wanted, postings, strict=True)
+        for each in wanted
     ]
     if given:
         rows = [
@@ -117,11 +134,52 @@ def _award(wanted: _Wanted) -> Award:
         member_id=wanted.purchase.member_id,
         unit=published.terms.unit,
         amount=wanted.bonus.points,
-        key=f"campaign:{published.campaign_id}:{wanted.purchase.order_id}",
-        source=f"campaign:{wanted.purchase.channel}/{wanted.purchase.number}",
+        key=_key(wanted),
+        source=_source(wanted),
         effective_at=wanted.purchase.placed_at,
         rule_version=f"campaign/{published.code}/{published.version}",
     )
+
+
+def _key(wanted: _Wanted) -> str:
+    return f"campaign:{wanted.bonus.published.campaign_id}:{wanted.purchase.order_id}"
+
+
+def _source(wanted: _Wanted) -> str:
+    return f"campaign:{wanted.purchase.channel}/{wanted.purchase.number}"
+
+
+async def _templates(
+    connection: AsyncConnection, programme_id: UUID, wanted: Sequence[_Wanted]
+) -> dict[str | None, Template]:
+    """The templates of the benefits among what is wanted, by code; of one that was retired nothing is given."""
+    codes = {each.bonus.template for each in wanted} - {None}
+    if not codes:
+        return {}
+    found = await list_templates(connection, programme_id=programme_id, states=["published"])
+    return {template.code: template for template in found if template.code in codes}
+
+
+async def _issue(
+    connection: AsyncConnection, wanted: Sequence[_Wanted], templates: Mapping[str | None, Template]
+) -> list[_Wanted]:
+    """Issue the benefits among what is wanted; where none can be had, nothing is given for that purchase."""
+    given = []
+    for each in wanted:
+        template = templates.get(each.bonus.template)
+        if template is not None:
+            with suppress(MemberLimitError, OutOfBenefitsError):
+                each.benefit = await issue_of(
+                    connection,
+                    template,
+                    member_id=each.purchase.member_id,
+                    key=_key(each),
+                    source=_source(each),
+                    campaign=each.bonus.published.code,
+                )
+        if each.bonus.points or each.benefit is not None:
+            given.append(each)
+    return given
 
 
 def _row(given: Given) -> dict[str, Any]:
@@ -203,7 +261,7 @@ def _within_members(wanted: Sequence[_Wanted], counters: Mapping[_Place, dict[st
             left.append(each)
             continue
         points = _allowed(each, counting[each.place])
-        if points:
+        if points is not None:
             _add(counting[each.place], each.day, points)
             left.append(_cut(each, points))
     return left
@@ -237,17 +295,20 @@ def _limits(wanted: _Wanted) -> bool:
     return terms.first_purchase or any(cap is not None for cap in caps)
 
 
-def _allowed(wanted: _Wanted, counter: Mapping[str, Any]) -> int:
+def _allowed(wanted: _Wanted, counter: Mapping[str, Any]) -> int | None:
+    """How many points a member's limits leave (0 for a benefit); None where they leave nothing."""
     terms, points = wanted.terms, wanted.bonus.points
     # A first purchase is one, also where an earlier one arrives late.
     times = 1 if terms.first_purchase else terms.member_times
     if times is not None and counter["times"] >= times:
+        return None
+    if wanted.bonus.template is not None:
         return 0
     if terms.member_points is not None:
         points = min(points, terms.member_points - counter["points"])
     if terms.member_day_points is not None:
         points = min(points, terms.member_day_points - counter["days"].get(wanted.day.isoformat(), 0))
-    return max(points, 0)
+    return points if points > 0 else None
 
 
 def _cut(wanted: _Wanted, points: int) -> _Wanted:
@@ -268,7 +329,7 @@ async def _within_budgets(connection: AsyncConnection, programme_id: UUID, wante
         if (key := _budget(before, of_day=True)) is not None:
             back[key] += before.bonus.points - after.bonus.points
     await give_back(connection, back)
-    return [each for each in within if each.bonus.points]
+    return [each for each in within if each.bonus.gives]
 
 
 async def _take(
@@ -328,6 +389,7 @@ async def given_for_orders(
             line_points=row.line_points,
             sequence=row.ledger_sequence,
             taken_back=row.taken_back,
+            benefit_id=row.benefit_id,
         )
         for row in rows
     ]

@@ -19,13 +19,14 @@ _award = campaign_award_table.c
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What a campaign gave: points (and how many of them refunds took back), to how many members for how many orders.
+    """What a campaign gave: points (and how many of them refunds took back) or benefits, to whom for how many orders.
 
     `held_out` members are its control group so far. `budget` is None where it has none.
     """
 
     points: int = 0
     taken_back: int = 0
+    benefits: int = 0
     members: int = 0
     orders: int = 0
     held_out: int = 0
@@ -43,10 +44,15 @@ async def results_of(connection: AsyncConnection, *, campaign_ids: Collection[UU
         func.sum(_award.taken_back).label("taken_back"),
         func.count(_award.member_id.distinct()).label("members"),
         func.count().label("orders"),
+        func.count(_award.benefit_id).label("benefits"),
     ).where(_award.campaign_id.in_(campaign_ids))
     for row in await connection.execute(sums.group_by(_award.campaign_id)):
         found[row.campaign_id] = Result(
-            points=int(row.points), taken_back=int(row.taken_back), members=row.members, orders=row.orders
+            points=int(row.points),
+            taken_back=int(row.taken_back),
+            benefits=row.benefits,
+            members=row.members,
+            orders=row.orders,
         )
     held = held_out_table.c
     counted = select(held.campaign_id, func.count()).where(held.campaign_id.in_(campaign_ids))

@@ -81,13 +81,17 @@ campaign_award_table: Final = Table(
     Column("points", BigInteger, nullable=False),
     Column("taken_back", BigInteger, nullable=False, server_default=text("0")),
     Column("line_points", ARRAY(BigInteger), nullable=False),
-    Column("ledger_sequence", BigInteger, nullable=False),
+    Column("ledger_sequence", BigInteger),
+    Column("benefit_id", Uuid),
     Column("day", Date, nullable=False),
     Column("given_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("taken_back BETWEEN 0 AND points", name="taken_back"),
+    CheckConstraint("(points > 0) = (ledger_sequence IS NOT NULL)", name="posting"),
+    CheckConstraint("points > 0 OR benefit_id IS NOT NULL", name="reward"),
     Index(None, "campaign_id", "day"),
 )
-"""What a campaign gave for an order: pinned to its version and to its posting. `day` is the programme's."""
+"""What a campaign gave for an order: points by a posting, or a benefit, and by which version. `day` is the
+programme's."""
 
 campaign_member_table: Final = Table(
     "earn_campaign_member",

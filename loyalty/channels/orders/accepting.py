@@ -202,9 +202,7 @@ class _Batch:
         """
         waves, campaigns = _waves(arrivals), await self._campaigns(arrivals)
         more = {published.terms.unit for published in campaigns}
-        accounts = [
-            (arrival.member_id, unit) for arrival in arrivals for unit in more | arrival.published.policy.units
-        ]
+        accounts = [(arrival.member_id, unit) for arrival in arrivals for unit in more | arrival.published.policy.units]
         several = len(waves) > 1 or bool(campaigns)
         async with accounts_held(
             self.connection, programme_id=self.channel.programme_id, accounts=accounts if several else ()

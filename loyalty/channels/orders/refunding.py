@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -38,6 +39,9 @@ from loyalty.kit.ids import new_id
 from loyalty.kit.programme import Channel
 from loyalty.members.member import keep_unmerged, person_ids
 from redemption import reading, till
+from redemption.benefits.errors import BenefitNotUsableError, BenefitUsedError
+from redemption.benefits.events import Doer
+from redemption.benefits.using import revoke
 from redemption.checkout.finishing import close_refunded
 from redemption.checkout.record import lock_checkout
 from tiers.counting import Activity
@@ -397,12 +401,16 @@ async def _take_back(
     accounts: Sequence[UUID],
     refund_id: UUID,
 ) -> dict[str, int]:
-    """Take back what policy and campaigns gave for what is refunded by now, less what was taken back before."""
+    """Take back what policy and campaigns gave for what is refunded by now, less what was taken back before.
+
+    A benefit that a campaign gave for the order is revoked once all of it is refunded.
+    """
     # A shop that exports days without times may date a refund before its purchase.
     moment = max(_moment(document), order.placed_at)
     source = f"{_kind(document)}:{channel.code}/{document.external_id}"
     taken_back: Counter[str] = Counter()
     take_backs: list[TakeBack] = []
+    given: list[tuple[UUID, UUID]] = []
 
     def take(unit: str, points: int, sequence: int, part: str) -> None:
         taken_back[unit] += points
@@ -428,9 +436,11 @@ async def _take_back(
             await add_taken_back(connection, order=order, unit=earning.unit, points=points)
     for bonus in await given_for_orders(connection, member_ids=[order.member_id], order_ids=[order.order_id]):
         points = earned_to_take_back(bonus.line_points, plan.after) - bonus.taken_back
-        if points:
+        if points and bonus.sequence is not None:
             take(bonus.unit, points, bonus.sequence, f"campaign:{bonus.campaign_id}")
             await note_bonus_taken_back(connection, bonus, points=points)
+        if bonus.benefit_id is not None and plan.after.whole:
+            given.append((bonus.member_id, bonus.benefit_id))
     unbought = {f"spend:{order.currency}": plan.amount_minor, "orders": plan.after.whole and not order.refunds.whole}
     activities = [
         Activity(
@@ -450,6 +460,10 @@ async def _take_back(
         take_backs=take_backs,
         activities=activities,
     )
+    for member_id, benefit_id in given:
+        # What was used already, is locked at a till or was given away stays as it is.
+        with suppress(BenefitUsedError, BenefitNotUsableError):
+            await revoke(connection, member_id=member_id, benefit_id=benefit_id, by=Doer(channel_id=channel.id))
     return dict(taken_back)
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from loyalty.web.api.examples_benefits import REQUESTS as BENEFITS
+from loyalty.web.api.examples_campaigns import ANSWERS as CAMPAIGN_ANSWERS
+from loyalty.web.api.examples_campaigns import REQUESTS as CAMPAIGNS
 
 _MEMBER: Final = "mem_01KA0B1C2D3E4F5G6H7J8K9M0N"
 _OTHER: Final = "mem_01KA0B1C2D3E4F5G6H7J8K9M0P"
@@ -164,6 +166,7 @@ REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
         "currency": "CNY",
     },
     **BENEFITS,
+    **CAMPAIGNS,
     "createTierPolicy": {"title": "2027", "policy": _TIER_POLICY, "by": "li.na"},
     "editTierPolicy": {"revision": 1, "title": "2027, easier", "policy": _TIER_POLICY, "by": "li.na"},
     "simulateTierPolicy": {"by": "li.na"},
@@ -283,6 +286,7 @@ _RANGE_ANSWER: Final = {
 }
 
 ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    **CAMPAIGN_ANSWERS,
     "packUnits": {"items": 24},
     "packFile": {"lines": 24, "items": 24, "units": 1},
     "changeUnitState": {"sscc": "069012340000000009", "state": "shipped", "items": 24},

@@ -10,19 +10,19 @@ from uuid import UUID
 
 import msgspec
 
-from loyalty.campaigns.bonus.definition import ONE_BP, CampaignTerms, FixedBonus, Multiplier, Reward
+from loyalty.campaigns.bonus.definition import ONE_BP, BenefitReward, CampaignTerms, FixedBonus, Multiplier, Reward
 from loyalty.kit.errors import InvalidInputError
 from loyalty.web.console.campaign_words import factor_text
 from loyalty.web.pos.amounts import parse_amount, write_amount
 
 WEEKDAYS: Final = tuple(range(1, 8))
 WHO: Final = ("everybody", "first_purchase", "birthday_day", "birthday_week", "birthday_month")
-KINDS: Final = ("times", "fixed")
+KINDS: Final = ("times", "fixed", "benefit")
 PLACES: Final = ("", "online", "store")
 TOGETHER: Final = ("others", "alone", "first", "best")
 NUMBERS: Final = ("budget_points", "day_points", "member_points", "member_day_points", "order_points", "member_times")
 FIELDS: Final = (
-    *("code", "name_zh", "name_en", "kind", "value", "who", "segment", "double_days", "place", "channel"),
+    *("code", "name_zh", "name_en", "kind", "value", "benefit", "who", "segment", "double_days", "place", "channel"),
     *(f"weekday_{day}" for day in WEEKDAYS),
     *("categories", "skus", "excluded_categories", "excluded_skus", "minimum", "holdout"),
     *("together", "group", "priority"),
@@ -37,6 +37,8 @@ EMPTY: Final[Mapping[str, str]] = dict.fromkeys(FIELDS, "") | {
 }
 _DIGITS: Final = 15
 _BY_FIELD: Final = {
+    "reward.template": "benefit",
+    "template": "benefit",
     "reward": "value",
     "items.categories": "categories",
     "items.skus": "skus",
@@ -70,10 +72,7 @@ def form_of(code: str, terms: CampaignTerms, currency: str) -> dict[str, str]:
         "code": code,
         "name_zh": terms.name["zh"],
         "name_en": terms.name["en"],
-        "kind": "times" if isinstance(terms.reward, Multiplier) else "fixed",
-        "value": factor_text(terms.reward.factor_bp)
-        if isinstance(terms.reward, Multiplier)
-        else str(terms.reward.points),
+        **_reward_form(terms.reward),
         "who": who,
         "segment": f"{terms.segment_id}/{terms.segment_version}" if terms.segment_id else "",
         "double_days": "yes" if terms.double_days else "",
@@ -91,6 +90,16 @@ def form_of(code: str, terms: CampaignTerms, currency: str) -> dict[str, str]:
     }
     form |= {f"weekday_{day}": "yes" if day in terms.schedule.weekdays else "" for day in WEEKDAYS}
     return form | {name: "" if (value := getattr(terms, name)) is None else str(value) for name in NUMBERS}
+
+
+def _reward_form(reward: Reward) -> dict[str, str]:
+    match reward:
+        case Multiplier(factor_bp=factor_bp):
+            return {"kind": "times", "value": factor_text(factor_bp)}
+        case FixedBonus(points=points):
+            return {"kind": "fixed", "value": str(points)}
+        case BenefitReward(template=template):
+            return {"kind": "benefit", "value": "", "benefit": template}
 
 
 def document_of(form: Mapping[str, str], before: CampaignTerms | None, currency: str) -> dict[str, Any]:
@@ -125,6 +134,10 @@ def document_of(form: Mapping[str, str], before: CampaignTerms | None, currency:
 
 
 def _reward(form: Mapping[str, str]) -> Reward:
+    if form["kind"] == "benefit":
+        if not form["benefit"]:
+            raise InvalidInputError("choose a benefit", field="benefit")
+        return BenefitReward(template=form["benefit"])
     if form["kind"] == "fixed":
         return FixedBonus(points=read_number(form["value"], "value"))
     factor_bp = _decimal(form["value"], "value") * ONE_BP

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
 
-from loyalty.campaigns.bonus.definition import ONE_BP, CampaignTerms, Multiplier
+from loyalty.campaigns.bonus.definition import ONE_BP, BenefitReward, CampaignTerms, Multiplier
 from loyalty.web.i18n import Formats, Translator
 
 DOUBLE_BP: Final = 20_000
@@ -19,12 +19,15 @@ def factor_text(factor_bp: int) -> str:
     )
 
 
-def reward_words(terms: CampaignTerms, t: Translator) -> str:
-    """What is given."""
+def reward_words(terms: CampaignTerms, t: Translator, *, benefits: Mapping[str, str]) -> str:
+    """What is given; `benefits` are the names of templates by code."""
     if isinstance(terms.reward, Multiplier):
         if terms.reward.factor_bp == DOUBLE_BP:
             return t("campaigns.say.double")
         return t("campaigns.say.times", factor=factor_text(terms.reward.factor_bp))
+    if isinstance(terms.reward, BenefitReward):
+        template = terms.reward.template
+        return t("campaigns.say.benefit", name=benefits.get(template, template))
     return t("campaigns.say.fixed", n=terms.reward.points)
 
 

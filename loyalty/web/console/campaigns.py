@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -33,6 +33,8 @@ from loyalty.web.forms import read_form, see_other
 from loyalty.web.i18n import Formats, Translator
 from loyalty.web.staff.person import Desk, read_manager
 from loyalty.web.state import Services
+from redemption.benefits.errors import UnknownTemplateError
+from redemption.benefits.templates import list_templates
 
 _REFUSED: Final = 422
 _BY_DOMAIN: Final = {"starts_at": "starts", "ends_at": "ends"}
@@ -42,19 +44,25 @@ _SPANS: Final = (7, 30, 90, 365)
 _MOST_DAYS: Final = 31
 
 
+class Names(NamedTuple):
+    """What channels, segments and templates of benefits are called, by their codes or ids."""
+
+    channels: dict[str, str]
+    segments: dict[str, str]
+    benefits: dict[str, str]
+
+
 class Told:
     """A campaign in words, for lists and its own page."""
 
-    def __init__(
-        self, campaign: Campaign, t: Translator, formats: Formats, channels: dict[str, str], segments: dict[str, str]
-    ) -> None:
+    def __init__(self, campaign: Campaign, t: Translator, formats: Formats, names: Names) -> None:
         terms = campaign.terms
         self.campaign = campaign
         self.public_id = public_id(CAMPAIGN_PREFIX, campaign.id)
         self.name = terms.name[t.language]
         self.state = campaign.state(utc_now())
-        self.reward = reward_words(terms, t)
-        conditions = condition_words(terms, t, formats, channels=channels, segments=segments)
+        self.reward = reward_words(terms, t, benefits=names.benefits)
+        conditions = condition_words(terms, t, formats, channels=names.channels, segments=names.segments)
         self.conditions = listed(conditions, t)
         self.limits = limit_words(terms, t, formats)
         self.standing: Version | None = next((each for each in campaign.versions if each.withdrawn_at is None), None)
@@ -68,22 +76,26 @@ async def show_campaigns(request: Request[Any, Any, Any], services: NamedDepende
         t, formats = words(request, desk)
         campaigns = await lifecycle.list_campaigns(connection, programme_id=desk.programme.id)
         results = await results_of(connection, campaign_ids=[campaign.id for campaign in campaigns])
-        names = await _names(connection, desk)
+        names = await _names(connection, desk, t)
     return console_page(
         request,
         "console/campaigns.html",
         desk,
         section="campaigns",
-        told=[Told(campaign, t, formats, *names) for campaign in campaigns],
+        told=[Told(campaign, t, formats, names) for campaign in campaigns],
         results=results,
     )
 
 
-async def _names(connection: AsyncConnection, desk: Desk) -> tuple[dict[str, str], dict[str, str]]:
-    """What channels and segments are called."""
+async def _names(connection: AsyncConnection, desk: Desk, t: Translator) -> Names:
     channels = await list_channels(connection, desk.programme.id)
     segments = await list_segments(connection, programme_id=desk.programme.id)
-    return {each.code: each.name for each in channels}, {str(each.id): each.name for each in segments}
+    templates = await list_templates(connection, programme_id=desk.programme.id)
+    return Names(
+        channels={each.code: each.name for each in channels},
+        segments={str(each.id): each.name for each in segments},
+        benefits={each.code: each.definition.name[t.language] for each in templates},
+    )
 
 
 @get("/campaigns/new")
@@ -117,6 +129,7 @@ async def _show_form(
 
 async def _choices(connection: AsyncConnection, desk: Desk) -> dict[str, Any]:
     """What the form's lists offer."""
+    published = await list_templates(connection, programme_id=desk.programme.id, states=["published"])
     segments = await list_segments(connection, programme_id=desk.programme.id)
     return {
         "kinds": forms.KINDS,
@@ -125,6 +138,7 @@ async def _choices(connection: AsyncConnection, desk: Desk) -> dict[str, Any]:
         "weekdays": forms.WEEKDAYS,
         "together": forms.TOGETHER,
         "segments": [(f"{each.id}/{each.version}", each.name) for each in segments if each.version],
+        "benefits": [(each.code, each.definition.name) for each in published],
         "currency": desk.programme.currency,
     }
 
@@ -143,7 +157,7 @@ async def create_campaign(request: Request[Any, Any, Any], services: NamedDepend
                 draft=forms.document_of(form, None, desk.programme.currency),
                 created_by=desk.staff.username,
             )
-    except (InvalidInputError, ConflictError) as error:
+    except (InvalidInputError, ConflictError, UnknownTemplateError) as error:
         async with services.transaction() as connection:
             desk = await read_manager(request, services, connection)
             t, _ = words(request, desk)
@@ -151,10 +165,23 @@ async def create_campaign(request: Request[Any, Any, Any], services: NamedDepend
     return _done(made.id, "created")
 
 
-def _error(t: Translator, error: InvalidInputError | ConflictError) -> dict[str, str]:
+def _error(t: Translator, error: InvalidInputError | ConflictError | UnknownTemplateError) -> dict[str, str]:
     """A refusal at the form's field, in words; where there are none, as the rule says it."""
     field = _BY_DOMAIN.get(error.field or "") or forms.field_of(error.field)
-    known = ("code", "name_zh", "name_en", "value", "minimum", "holdout", "group", "starts", "ends", "seen", "draft")
+    known = (
+        "code",
+        "name_zh",
+        "name_en",
+        "value",
+        "benefit",
+        "minimum",
+        "holdout",
+        "group",
+        "starts",
+        "ends",
+        "seen",
+        "draft",
+    )
     if field in (*known, *forms.NUMBERS):
         return {field: t(f"campaigns.error.{field}")}
     return {field: error.detail}
@@ -191,7 +218,7 @@ async def _show(
     t, formats = words(request, desk)
     identifier = parse_public_id(CAMPAIGN_PREFIX, campaign_id)
     campaign = await lifecycle.get_campaign(connection, programme_id=desk.programme.id, campaign_id=identifier)
-    told = Told(campaign, t, formats, *await _names(connection, desk))
+    told = Told(campaign, t, formats, await _names(connection, desk, t))
     days = _days(request)
     trial = await _try(services, connection, desk, campaign, days) if days else None
     notice = request.query_params.get("done")
@@ -262,7 +289,7 @@ async def change_campaign(
         async with services.transaction() as connection:
             desk = await read_manager(request, services, connection)
             done = await _act(connection, desk, identifier, form)
-    except (InvalidInputError, ConflictError) as error:
+    except (InvalidInputError, ConflictError, UnknownTemplateError) as error:
         async with services.transaction() as connection:
             desk = await read_manager(request, services, connection)
             t, _ = words(request, desk)

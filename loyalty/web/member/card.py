@@ -17,14 +17,8 @@ from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.reading import Balance, Expiring, balance, expiring, read_place, write_place
-from loyalty.campaigns.missions import (
-    MISSION_PREFIX,
-    MissionOpenError,
-    Progress,
-    collect,
-    note_visit,
-    progress_of,
-)
+from loyalty.campaigns.missions.mission import MISSION_PREFIX
+from loyalty.campaigns.missions.progress import MissionOpenError, Progress, collect, note_visit, progress_of
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import InvalidInputError
 from loyalty.kit.ids import parse_public_id, public_id
@@ -40,10 +34,13 @@ from loyalty.web.member import consents
 from loyalty.web.member.history import Line
 from loyalty.web.member.history_reading import read_history
 from loyalty.web.member.visitor import Visitor, read_visitor
+from loyalty.web.mission_words import reward_words
 from loyalty.web.qr import qr_svg
 from loyalty.web.rendering import language_of, page
 from loyalty.web.security.sessions import COOKIES, close_session, end_cookie
 from loyalty.web.state import Services
+from redemption.benefits.errors import MemberLimitError, OutOfBenefitsError
+from redemption.benefits.templates import list_templates
 from redemption.benefits.wallet import Benefit, mark_seen, wallet
 from tiers.reading import Standing, standing
 
@@ -76,6 +73,7 @@ class CardView(msgspec.Struct, frozen=True, kw_only=True):
     lines: list[Line]
     qr: Markup
     missions: list[Progress]
+    benefit_names: dict[str, str]
 
 
 @get(_CARD, include_in_schema=False)
@@ -86,7 +84,8 @@ async def show_card(request: Request[Any, Any, Any], services: NamedDependency[S
         if visitor.member is None:
             return see_other(_SIGN_IN)
         await note_visit(connection, programme=visitor.programme, member_id=visitor.member.id, at=utc_now())
-        view = await _read_card(connection, request, services, visitor, visitor.member)
+        t = Translator(language_of(request, default=visitor.programme.locale))
+        view = await _read_card(connection, services, visitor, visitor.member, t)
     return page(
         request,
         "member/card.html",
@@ -96,6 +95,7 @@ async def show_card(request: Request[Any, Any, Any], services: NamedDependency[S
         card=view,
         now=utc_now(),
         mission_id=_mission_id,
+        mission_reward=lambda terms: reward_words(terms, t, benefits=view.benefit_names),
     )
 
 
@@ -104,14 +104,13 @@ def _mission_id(progress: Progress) -> str:
 
 
 async def _read_card(
-    connection: AsyncConnection,
-    request: Request[Any, Any, Any],
-    services: Services,
-    visitor: Visitor,
-    member: Member,
+    connection: AsyncConnection, services: Services, visitor: Visitor, member: Member, t: Translator
 ) -> CardView:
     now = utc_now()
-    t = Translator(language_of(request, default=visitor.programme.locale))
+    missions = await progress_of(connection, programme=visitor.programme, member_id=member.id, at=now)
+    templates = []
+    if any(each.mission.terms.benefit for each in missions):
+        templates = await list_templates(connection, programme_id=visitor.programme.id)
     lines, _ = await read_history(
         connection, programme=visitor.programme, member_id=member.id, t=t, before=None, limit=_NEWEST
     )
@@ -124,7 +123,8 @@ async def _read_card(
         benefits=await _read_wallet(connection, visitor.programme, member, t, now),
         lines=lines,
         qr=_qr(services, member.id, now, t),
-        missions=await progress_of(connection, programme=visitor.programme, member_id=member.id, at=now),
+        missions=missions,
+        benefit_names={each.code: each.definition.name[t.language] for each in templates},
     )
 
 
@@ -152,8 +152,11 @@ async def _read_wallet(
 async def collect_reward(
     request: Request[Any, Any, Any], services: NamedDependency[Services], mission_id: FromPath[str]
 ) -> Response[Any]:
-    """Give the reward of a mission that is complete; where it is not, the card says how far it is."""
-    with suppress(MissionOpenError):
+    """Give the reward of a mission that is complete; where it is not, the card says how far it is.
+
+    Where no benefit is left for it, the reward waits on the card until there is.
+    """
+    with suppress(MissionOpenError, OutOfBenefitsError, MemberLimitError):
         async with services.transaction() as connection:
             visitor = await read_visitor(request, services, connection)
             if visitor.member is None:

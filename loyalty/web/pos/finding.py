@@ -8,6 +8,7 @@ from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty.campaigns.missions.progress import note_visit
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import InvalidInputError, NotFoundError
 from loyalty.members.card_token import looks_like_token, read_token
@@ -94,6 +95,11 @@ async def find_customer(request: Request[Any, Any, Any], services: NamedDependen
         if not found:
             message = t("pos.find.unknown")
             return await _show(request, services, connection, desk, text=text, error=message, status_code=_NOT_FOUND)
+        if looks_like_token(text):
+            # Who shows the card on their phone is here.
+            await note_visit(
+                connection, programme=desk.programme, member_id=found[0].id, at=utc_now(), cause=desk.channel.code
+            )
     return see_other(member_address(found[0]))
 
 

@@ -38,6 +38,8 @@ Scope = Literal[
     "redemptions:read",
     "redemptions:write",
     "benefits:write",
+    "campaigns:read",
+    "campaigns:write",
     "items:read",
     "items:write",
     "codes:export",

@@ -7,32 +7,40 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.campaigns.missions import (
+from loyalty.campaigns.missions.mission import (
     BuyTimes,
     CompleteProfile,
-    MissionOpenError,
     MissionTerms,
-    Progress,
     ScanProducts,
     SignIn,
     Task,
-    collect,
-    collected,
     end_mission,
     list_missions,
+    publish_mission,
+)
+from loyalty.campaigns.missions.progress import (
+    MissionOpenError,
+    Progress,
+    collect,
+    collected,
     longest_streak,
     note_visit,
     progress_of,
-    publish_mission,
 )
-from loyalty.kit.clock import utc_now
+from loyalty.items.products import LocalText, save_product
+from loyalty.kit.clock import local_date, utc_now
 from loyalty.kit.crypto import Keyring
 from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError
 from loyalty.members.profile import ProfileFields, update_profile
+from redemption.benefits.errors import OutOfBenefitsError, UnknownTemplateError
+from redemption.benefits.wallet import wallet
+from tests.db.campaigns.gifts import publish_gift
 from tests.db.channels.orders.conftest import Shop, line, open_shop
+from tests.db.items.conftest import NOON, make_brand
+from tiers.tables import tier_activity_table
 
 NAME = {"zh": "任务", "en": "Mission"}
 
@@ -47,12 +55,12 @@ async def shop(connection: AsyncConnection, keyring: Keyring) -> Shop:
     return await open_shop(connection, keyring)
 
 
-async def begin(shop: Shop, task: Task, *, points: int = 40, **span: Any) -> UUID:
+async def begin(shop: Shop, task: Task, *, points: int = 40, benefit: str | None = None, **span: Any) -> UUID:
     mission = await publish_mission(
         shop.connection,
         programme_id=shop.programme.id,
         code=f"m-{uuid4().hex[:10]}",
-        terms=MissionTerms(name=NAME, task=task, points=points),
+        terms=MissionTerms(name=NAME, task=task, points=points, benefit=benefit),
         published_by="ann",
         **span,
     )
@@ -138,3 +146,64 @@ async def test_a_mission_begins_ends_and_is_refused_where_it_makes_no_sense(shop
     await publish_mission(shop.connection, **again)
     with pytest.raises(ConflictError):
         await publish_mission(shop.connection, **again)
+
+
+async def test_a_benefit_is_issued_with_the_points_once_or_nothing_is_given(shop: Shop) -> None:
+    await publish_gift(shop.connection, shop.programme.id, stock=1)
+    mission_id = await begin(shop, BuyTimes(times=1), points=40, benefit="gift")
+    other = await shop.join("2")
+    for number, member_id in enumerate((shop.member_id, other)):
+        await shop.order(str(number), line(1, 100), member_id=member_id, placed_at=utc_now())
+    for _ in range(2):
+        await get_reward(shop, mission_id)
+        (benefit,) = await wallet(shop.connection, member_id=shop.member_id)
+        assert (benefit.template_code, benefit.campaign) == ("gift", benefit.source.removeprefix("mission:"))
+        assert await shop.balance() == (41, 0)
+    with pytest.raises(OutOfBenefitsError):
+        async with shop.connection.begin_nested():
+            await collect(
+                shop.connection, programme=shop.programme, member_id=other, mission_id=mission_id, at=utc_now()
+            )
+    assert await shop.balance(other) == (1, 0)
+    with pytest.raises(UnknownTemplateError):
+        await begin(shop, BuyTimes(times=1), benefit="nothing")
+
+
+async def test_a_visit_counts_towards_tiers_once_a_day(shop: Shop) -> None:
+    now, columns = utc_now(), tier_activity_table.c
+    visits = (now - timedelta(days=1), now, now)
+    noted = [
+        await note_visit(shop.connection, programme=shop.programme, member_id=shop.member_id, at=at) for at in visits
+    ]
+    assert noted == [True, True, False]
+    rows = await shop.connection.execute(select(tier_activity_table).where(columns.member_id == shop.member_id))
+    assert sorted((row.metric, row.day, row.amount) for row in rows) == [
+        ("checkins", local_date(at, shop.programme.time_zone), 1) for at in visits[:2]
+    ]
+
+
+async def test_scans_of_two_different_products_complete_a_mission(connection: AsyncConnection) -> None:
+    brand = await make_brand(connection)
+    other = "06901234567908"
+    await save_product(connection, programme_id=brand.programme.id, gtin=other, names=LocalText(zh="茶", en="Tea"))
+    await brand.mint(state="activated")
+    await brand.mint(state="activated", gtin=other)
+    member_id = await brand.member()
+    mission = await publish_mission(
+        connection,
+        programme_id=brand.programme.id,
+        code="two",
+        terms=MissionTerms(name=NAME, task=ScanProducts(products=2), points=40),
+        published_by="ann",
+        starts_at=NOON - timedelta(hours=1),
+    )
+    done = []
+    scans: list[dict[str, Any]] = [{"index": 0}, {"index": 1}, {"gtin": other, "serial": brand.serial()}]
+    scans.append({"gtin": other, "serial": brand.keys.for_product(other, 1).mint(0)})
+    for fields in scans:  # the third is a code of the one product on the other
+        await brand.scan(member_id=member_id, **fields)
+        (found,) = await progress_of(connection, programme=brand.programme, member_id=member_id, at=NOON)
+        done.append(found.done)
+    assert done == [1, 1, 1, 2]
+    rewarded = await collect(connection, programme=brand.programme, member_id=member_id, mission_id=mission.id, at=NOON)
+    assert rewarded.collected_at == NOON

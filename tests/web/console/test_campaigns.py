@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from loyalty.campaigns.bonus.campaign import CAMPAIGN_PREFIX, list_campaigns
-from loyalty.campaigns.missions import MISSION_PREFIX, collect, list_missions, note_visit
+from loyalty.campaigns.missions.mission import MISSION_PREFIX, list_missions
+from loyalty.campaigns.missions.progress import collect, note_visit
 from loyalty.kit.clock import utc_now
 from loyalty.kit.db import transaction
 from loyalty.kit.ids import public_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, date, datetime, time, timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
@@ -12,20 +13,23 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from loyalty.campaigns.bonus import campaign as lifecycle
 from loyalty.campaigns.bonus.campaign import BUDGET, published_between
 from loyalty.campaigns.bonus.computing import Purchase
-from loyalty.campaigns.bonus.definition import FixedBonus, Multiplier
+from loyalty.campaigns.bonus.definition import BenefitReward, FixedBonus, Multiplier
 from loyalty.campaigns.bonus.giving import give
+from loyalty.campaigns.bonus.results import results_of
 from loyalty.campaigns.earning import BasketLine
 from loyalty.campaigns.segments.segment import create_segment, save_version
 from loyalty.campaigns.tables import held_out_table
-from loyalty.channels.orders import accept_order
+from loyalty.channels.orders import accept_order, accept_orders
 from loyalty.kit.clock import local_date, utc_now
 from loyalty.kit.crypto import Keyring
 from loyalty.kit.ids import new_id
 from loyalty.kit.quotas import Key, levels
 from loyalty.kit.rules import Compare
 from loyalty.members.profile import ProfileFields, update_profile
+from redemption.benefits.wallet import wallet
 from redemption.terms import Items
 from tests.db.campaigns.bonus.conftest import CampaignShop
+from tests.db.campaigns.gifts import publish_gift
 from tests.db.channels.orders.conftest import line, open_shop
 
 
@@ -161,3 +165,54 @@ async def test_a_version_takes_over_and_what_was_given_stays_pinned(
     assert await campaigns.order("1", line(1, 100)) == 1 + (order_points or 50)
     assert await campaigns.order("0", line(1, 100), placed_at=utc_now() - timedelta(hours=1)) == 1
     assert campaign.versions[0].version == 1
+
+
+async def test_a_benefit_is_given_with_the_order_while_there_are_any_and_goes_with_its_refund(
+    campaigns: CampaignShop,
+) -> None:
+    await publish_gift(campaigns.connection, campaigns.programme_id, stock=3, per_member=2)
+    campaign = await campaigns.run(BenefitReward(template="gift"), minimum_minor=1_000, currency="CNY")
+    other = await campaigns.shop.join("2")
+
+    async def hold(member_id: UUID) -> list[str]:
+        held = await wallet(campaigns.connection, member_id=member_id)
+        return [benefit.source for benefit in held if benefit.campaign == campaign.code]
+
+    moment = utc_now() + timedelta(seconds=1)
+    orders = [("1", 999), ("2", 1_000), ("2", 1_000), ("3", 1_000), ("4", 1_000)]
+    for number, amount_minor in orders:
+        assert await campaigns.order(number, line(1, amount_minor), placed_at=moment) == amount_minor // 100
+    # One too small, one that came twice, and one beyond what a member may have.
+    assert await hold(campaigns.shop.member_id) == ["campaign:online/2", "campaign:online/3"]
+    for number in ("5", "6"):
+        await campaigns.order(number, line(1, 1_000), member_id=other)
+    assert await hold(other) == ["campaign:online/5"]
+    await campaigns.shop.refund("r1", "2", 400)
+    assert len(await hold(campaigns.shop.member_id)) == 2
+    await campaigns.shop.refund("r2", "2", 600)
+    assert await hold(campaigns.shop.member_id) == ["campaign:online/3"]
+    result = (await results_of(campaigns.connection, campaign_ids=[campaign.id]))[campaign.id]
+    assert (result.benefits, result.orders, result.members, result.points) == (3, 3, 2, 0)
+
+
+async def test_benefits_of_one_batch_wait_for_nobody_in_a_ring(committed_engine: AsyncEngine, keyring: Keyring) -> None:
+    """Batches over the same members, in any order, with less stock than they want."""
+    async with committed_engine.begin() as connection:
+        shop = CampaignShop(await open_shop(connection, keyring))
+        await publish_gift(connection, shop.programme_id, stock=15, per_member=3)
+        await shop.run(BenefitReward(template="gift"))
+        members = [await shop.shop.join(f"m{number}") for number in range(5)]
+
+    async def buy(batch: int) -> None:
+        async with committed_engine.begin() as connection:
+            orders = [
+                shop.shop.purchase(f"{batch}-{place}", line(1, 100), member_id=member_id, placed_at=utc_now())
+                for place, member_id in enumerate(members if batch % 2 else reversed(members))
+            ]
+            results = await accept_orders(connection, keyring, channel=shop.shop.channel, orders=orders)
+        assert all(result.state == "booked" for result in results)
+
+    await asyncio.gather(*(buy(batch) for batch in range(6)))
+    async with committed_engine.connect() as connection:
+        held = [len(await wallet(connection, member_id=member_id)) for member_id in members]
+    assert held == [3, 3, 3, 3, 3]

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from ledger.tables import account_table
 from loyalty.campaigns.awards import award
 from loyalty.campaigns.bonus.definition import FixedBonus
-from loyalty.channels.orders import accept_order, accepting
+from loyalty.campaigns.bonus.giving import give
+from loyalty.channels.orders import accept_order
 from loyalty.kit.clock import utc_now
 from loyalty.kit.crypto import Keyring
 from tests.db.campaigns.bonus.conftest import CampaignShop
@@ -31,7 +32,7 @@ async def test_a_campaign_gives_while_points_of_the_member_are_on_their_way(
     async with committed_engine.begin() as connection:
         shop = CampaignShop(await open_shop(connection, keyring))
         await shop.run(FixedBonus(points=30), budget_points=500)
-    between, give = asyncio.Event(), accepting.give
+    between = asyncio.Event()
 
     async def give_later(*args: Any, **named: Any) -> Any:
         if not between.is_set():
@@ -41,7 +42,7 @@ async def test_a_campaign_gives_while_points_of_the_member_are_on_their_way(
                     await looking.rollback()
         return await give(*args, **named)
 
-    monkeypatch.setattr(accepting, "give", give_later)
+    monkeypatch.setattr("loyalty.channels.orders.accepting.give", give_later)
 
     async def buy() -> int:
         async with committed_engine.begin() as connection:
@@ -52,8 +53,14 @@ async def test_a_campaign_gives_while_points_of_the_member_are_on_their_way(
     async def thank() -> int:
         await between.wait()
         async with committed_engine.begin() as connection:
-            member = {"programme_id": shop.programme_id, "member_id": shop.shop.member_id}
-            await award(connection, **member, amount=1, key="first", source="test")
+            await award(
+                connection,
+                programme_id=shop.programme_id,
+                member_id=shop.shop.member_id,
+                amount=1,
+                key="first",
+                source="test",
+            )
             posted = await accept_order(
                 connection,
                 keyring,
@@ -62,7 +69,8 @@ async def test_a_campaign_gives_while_points_of_the_member_are_on_their_way(
             )
         return posted.earned.get("points", 0)
 
-    assert await asyncio.wait_for(asyncio.gather(buy(), thank()), timeout=20) == [30, 30]
+    bought, thanked = await asyncio.wait_for(asyncio.gather(buy(), thank()), timeout=20)
+    assert (bought, thanked) == (30, 30)
     assert await _balance(committed_engine, shop) == 61
 
 
