@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -49,6 +50,7 @@ def device_hash(device: str) -> bytes:
     return hashlib.sha256(device.encode()).digest()[:16]
 
 
+@lru_cache(4096)
 def address_prefix(address: str | None) -> str | None:
     """The network of an IP address, /24 or /48: enough to see an attack, too little to name a person.
 

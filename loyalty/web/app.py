@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from loyalty.settings import Settings
 from loyalty.web import api, console, epcis, files, member, pos, resolver, staff
 from loyalty.web.api.side_door import SideDoor
+from loyalty.web.member.item_door import ItemDoor
 from loyalty.web.middleware import AccessLog, RequestLimits, SecurityHeaders, methods_by_path
 from loyalty.web.problems import EXCEPTION_HANDLERS
 from loyalty.web.rendering import Pages
@@ -86,5 +87,6 @@ def create_app(settings: Settings, engine: AsyncEngine | None = None) -> Litesta
     )
     app.state["methods"] = methods_by_path(app)
     front = FrontDoor(app.asgi_handler, public_url=settings.public_url)
-    app.asgi_handler = SideDoor(SecurityHeaders(front), https=https)
+    scans = ItemDoor(SecurityHeaders(front), public_url=settings.public_url, https=https)
+    app.asgi_handler = SideDoor(scans, https=https)
     return app

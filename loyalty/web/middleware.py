@@ -43,6 +43,10 @@ STARTED: Final = "started"
 """Where in a request's state stands when it came, if it was looked at before; in seconds of `time.perf_counter`."""
 
 
+REFUSAL: Final = "refusal"
+"""Where in a request's state stands what it was refused for before it was routed, to be raised by its handler."""
+
+
 def security_headers(*, https: bool) -> list[tuple[bytes, bytes]]:
     """The headers of an answer that sets none of them itself."""
     headers = _HEADERS | (_STRICT if https else {})

@@ -7,6 +7,7 @@ nothing and says so nowhere; the serial's tag is the proof.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from functools import cache
 from math import cos, sin, tau
 
@@ -21,23 +22,34 @@ def rosette(seed: str, *, label: str = "") -> Markup:
 
     Each band is one wave around the circle, repeated with a turn: the eye sees a weave, the file holds one path.
     """
-    numbers = hashlib.sha256(seed.encode()).digest()
-    name = f"r{numbers.hex()[:8]}"
-    bands = (
-        _band(f"{name}a", petals=18 + numbers[0] % 8, strands=4 + numbers[1] % 3, radius=84, swing=9 + numbers[2] % 5),
-        _band(f"{name}b", petals=9 + numbers[3] % 6, strands=5 + numbers[4] % 3, radius=58, swing=12 + numbers[5] % 8),
-        _band(f"{name}c", petals=5 + numbers[6] % 4, strands=4 + numbers[7] % 3, radius=30, swing=8 + numbers[8] % 6),
-    )
+    return engrave(bands(seed), label=label)
+
+
+def engrave(drawn: Iterable[str], *, label: str = "") -> Markup:
+    """Put bands into a rosette; see `rosette`."""
     role = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
     # Nothing in it is anybody's words but the label.
     return Markup(  # noqa: S704
         '<svg class="rosette" viewBox="0 0 200 200" fill="none" stroke="currentColor" stroke-width=".6" '
-        f"{role}>{''.join(bands)}</svg>"
+        f"{role}>{''.join(drawn)}</svg>"
     )
 
 
-def _band(name: str, *, petals: int, strands: int, radius: int, swing: int) -> str:
-    uses = "".join([f'<use href="#{name}" transform="{turn}"/>' for turn in _turns(petals, strands)])
+def bands(seed: str) -> tuple[str, str, str]:
+    """The outer, the middle and the inner band of a seed's rosette: each is one of some hundred that there are."""
+    numbers = hashlib.sha256(seed.encode()).digest()
+    return (
+        _band(18 + numbers[0] % 8, 4 + numbers[1] % 3, 84, 9 + numbers[2] % 5),
+        _band(9 + numbers[3] % 6, 5 + numbers[4] % 3, 58, 12 + numbers[5] % 8),
+        _band(5 + numbers[6] % 4, 4 + numbers[7] % 3, 30, 8 + numbers[8] % 6),
+    )
+
+
+@cache
+def _band(petals: int, strands: int, radius: int, swing: int) -> str:
+    name = f"r{radius}-{petals}-{swing}"
+    turns = (360 / petals / strands * strand for strand in range(1, strands))
+    uses = "".join([f'<use href="#{name}" transform="rotate({turn:.2f} 100 100)"/>' for turn in turns])
     return f'<path id="{name}" d="{_wave(petals, radius, swing)}"/>{uses}'
 
 
@@ -52,12 +64,6 @@ def wave_points(petals: int, radius: int, swing: int, *, turn: float = 0) -> lis
     return points
 
 
-@cache
 def _wave(petals: int, radius: int, swing: int) -> str:
-    """The path of a wave. There are some hundred of them, and drawing one takes longer than the rest of a page."""
+    """The path of a wave, which takes longer to draw than the rest of a page."""
     return f"M{'L'.join(f'{x:.1f} {y:.1f}' for x, y in wave_points(petals, radius, swing))}Z"
-
-
-@cache
-def _turns(petals: int, strands: int) -> tuple[str, ...]:
-    return tuple(f"rotate({360 / petals / strands * strand:.2f} 100 100)" for strand in range(1, strands))

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from litestar import Request, Response
+from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
 from litestar.config.compression import CompressionConfig
 from litestar.connection import ASGIConnection
@@ -30,15 +30,17 @@ from markupsafe import Markup, escape
 from loyalty.kit.programme import Programme
 from loyalty.web.assets import Assets, serve_asset
 from loyalty.web.i18n import LANGUAGE_TAGS, LANGUAGES, Formats, Language, Translator, choose_language
-from loyalty.web.ornament import rosette
+from loyalty.web.ornament import engrave, rosette
 from loyalty.web.problems import Problem
-from loyalty.web.shapes import Shapes, slot
+from loyalty.web.shapes import Shape, Shapes, slot
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 LANGUAGE_COOKIE: Final = "lang"
 _A_YEAR_SECONDS: Final = 365 * 24 * 3600
 
-_VARY: Final = "Accept-Language, Cookie"
+VARY: Final = "Accept-Language, Cookie"
+REVALIDATED: Final = "private, no-cache"
+"""Cache-Control of a page that says nothing personal: kept by whoever got it, and asked for again each time."""
 
 ASKED_PATH: Final = "asked_path"
 """In a request's state: the path as it was asked for, where routing took another."""
@@ -89,7 +91,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["phrases"] = phrases
-    made.globals.update({"rosette": rosette, "languages": LANGUAGES, "language_tags": LANGUAGE_TAGS})
+    made.globals.update(
+        {"rosette": rosette, "engrave": engrave, "languages": LANGUAGES, "language_tags": LANGUAGE_TAGS}
+    )
     return made
 
 
@@ -113,11 +117,7 @@ def phrases(text: str) -> Markup:
 
 def keep_days_whole(clause: str) -> Markup:
     """Write a clause so that no line breaks inside a Chinese date."""
-    parts = _CHINESE_DAY.split(clause)
-    return Markup("").join(
-        Markup('<span class="nowrap">{}</span>').format(part) if index % 2 else escape(part)
-        for index, part in enumerate(parts)
-    )
+    return Markup(_CHINESE_DAY.sub(r'<span class="nowrap">\1</span>', str(escape(clause))))  # noqa: S704  (escaped before)
 
 
 def language_of(request: ASGIConnection[Any, Any, Any, Any], *, default: str = "en") -> Language:
@@ -144,17 +144,23 @@ def render(
     no address, and the links to other languages need one.
     """
     language = language_of(request, default=programme.locale if programme else "en")
-    values = {
+    values = _common(request.app, programme, language) | {
+        "language_link": lambda other: _language_link(request, here, other),
+        "csrf": _csrf_field(request),
+    }
+    return environment().get_template(template).render(values | context)
+
+
+def _common(app: Litestar, programme: Programme | None, language: Language) -> dict[str, Any]:
+    """What every template gets, whoever asks."""
+    return {
         "t": Translator(language),
         "format": Formats(language, programme.zone if programme else ZoneInfo("UTC")),
         "language": language,
-        "language_link": lambda other: _language_link(request, here, other),
-        "asset": request.app.state.assets.address,
-        "csrf": _csrf_field(request),
+        "asset": app.state.assets.address,
         "programme": programme,
         "signed_in": False,
     }
-    return environment().get_template(template).render(values | context)
 
 
 def page(
@@ -172,53 +178,62 @@ def page(
     A page is revalidated by its ETag, so that going back or reloading on a bad network costs a 304. One that shows a
     person's data (`private`) is never stored, so that the back button shows nothing after signing out.
     """
-    body = render(request, template, programme=programme, here=here, **context)
-    return _answer(request, body, programme=programme, status_code=status_code, private=private)
+    body = render(request, template, programme=programme, here=here, **context).encode()
+    if programme is not None:
+        request.app.state[_SHOWN_PROGRAMME] = programme
+    tag = hashlib.sha256(body).hexdigest()[:20]
+    return _answer(request, body, tag, status_code=status_code, private=private)
+
+
+def find_shape(
+    app: Litestar, template: str, *, programme: Programme, language: Language, key: Hashable, **context: Any
+) -> Shape:
+    """The shape of a page that many visitors see alike (see `shapes`), drawn where it was not yet.
+
+    `context` is what is the same for all who share the `key`, and has `slot(name)` where the rest stands. `csrf` and
+    the links to other languages (`link_{language}`) are slots, too.
+    """
+
+    def draw() -> str:
+        slots = {"csrf": slot("csrf"), "language_link": lambda other: slot(f"link_{other}")}
+        values = _common(app, programme, language) | slots | context
+        return environment().get_template(template).render(values)
+
+    app.state[_SHOWN_PROGRAMME] = programme
+    shapes: Shapes = app.state["shapes"]
+    return shapes.find((template, language, programme, key), draw)
 
 
 def shaped_page(
     request: Request[Any, Any, Any],
-    template: str,
-    *,
-    programme: Programme,
-    key: Hashable,
+    shape: Shape,
     values: Mapping[str, str],
+    *,
     status_code: int = 200,
     private: bool = False,
-    **context: Any,
 ) -> Response[bytes]:
-    """As `page`, for one that many visitors see alike (see `shapes`).
-
-    `context` is what is the same for all who share the `key`, and has `slot(name)` where the rest stands; `values` are
-    that rest, as HTML. `csrf` and the links to other languages are seen to here.
-    """
-    language = language_of(request, default=programme.locale)
-    links = {f"link_{other}": str(escape(_language_link(request, None, other))) for other in LANGUAGES}
-
-    def draw() -> str:
-        slots: dict[str, Any] = {"csrf": slot("csrf"), "language_link": lambda other: slot(f"link_{other}")}
-        return render(request, template, programme=programme, **slots, **context)
-
-    shapes: Shapes = request.app.state["shapes"]
-    own = links | {"csrf": _csrf_field(request)}
-    body = shapes.fill((template, language, programme, key), draw, {**own, **values})
-    return _answer(request, body, programme=programme, status_code=status_code, private=private)
+    """As `page`, from a shape and what is to stand in its slots, as HTML. Those of `find_shape` are seen to here."""
+    own = {f"link_{other}": str(escape(_language_link(request, None, other))) for other in LANGUAGES}
+    own["csrf"] = _csrf_field(request)
+    filled = shape.fill({**own, **values})
+    return _answer(request, filled.body, filled.tag, status_code=status_code, private=private)
 
 
 def _answer(
-    request: Request[Any, Any, Any], text: str, *, programme: Programme | None, status_code: int, private: bool
+    request: Request[Any, Any, Any], body: bytes, tag: str, *, status_code: int, private: bool
 ) -> Response[bytes]:
-    if programme is not None:
-        request.app.state[_SHOWN_PROGRAMME] = programme
-    body = text.encode()
-    headers = {"Vary": _VARY, "Cache-Control": "no-store" if private else "private, no-cache"}
+    headers = {"Vary": VARY, "Cache-Control": "no-store" if private else REVALIDATED}
     cookies = _language_cookies(request)
     if status_code == HTTP_200_OK and not private:
-        tag = f'W/"{hashlib.sha256(body).hexdigest()[:20]}"'
-        headers["ETag"] = tag
-        if request.method in ("GET", "HEAD") and request.headers.get("if-none-match") == tag:
+        headers["ETag"] = weak(tag)
+        if request.method in ("GET", "HEAD") and request.headers.get("if-none-match") == headers["ETag"]:
             return Response(b"", status_code=HTTP_304_NOT_MODIFIED, headers=headers, cookies=cookies)
     return Response(body, media_type="text/html", status_code=status_code, headers=headers, cookies=cookies)
+
+
+def weak(tag: str) -> str:
+    """A weak entity tag (RFC 9110, section 8.8.3): compressed or not, it is the same page."""
+    return f'W/"{tag}"'
 
 
 def problem_page(request: Request[Any, Any, Any], problem: Problem) -> Response[bytes]:

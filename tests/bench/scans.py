@@ -24,7 +24,13 @@ CODES = 1_000_000
 PHONES = 5_000
 ROUNDS = 3
 GOAL = 0.4
-BROWSER = "Accept: text/html\r\nAccept-Language: zh-CN\r\nSec-Fetch-Site: none\r\n"
+BROWSER = (
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br\r\n"
+    "Accept-Language: zh-CN,zh;q=0.9,en;q=0.8\r\nSec-Fetch-Site: none\r\n"
+    "User-Agent: Mozilla/5.0 (Linux; Android 15; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 "
+    "Mobile Safari/537.36\r\n"
+)
+"""What a phone sends, as far as an answer depends on it. An empty page is too small to be compressed."""
 
 
 def measure(url: str) -> list[Measure]:

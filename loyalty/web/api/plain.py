@@ -24,13 +24,11 @@ from loyalty.web.api import points_schemas as shapes
 from loyalty.web.api.people import member_uuid
 from loyalty.web.api.postings import STATUS, Build, Request, Target, hold_uuid, make
 from loyalty.web.idempotency import KEY_LENGTH, REPLAYED_HEADER
+from loyalty.web.middleware import REFUSAL
 from loyalty.web.requests import decode_body
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.security.api_keys import Scope as KeyScope
 from loyalty.web.state import Services
-
-REFUSAL: Final = "refusal"
-"""Where in a request's state stands what it was refused for at the side door (`side_door`), to be raised behind it."""
 
 _SCOPE: Final[KeyScope] = "points:write"
 _JSON: Final = (b"application/json", b"application/json; charset=utf-8")

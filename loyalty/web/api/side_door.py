@@ -18,8 +18,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from loyalty.web.api import points_schemas as shapes
 from loyalty.web.api import postings
-from loyalty.web.api.plain import REFUSAL, PlainPosting, respond
-from loyalty.web.middleware import STARTED, access_logger, log_access, security_headers
+from loyalty.web.api.plain import PlainPosting, respond
+from loyalty.web.middleware import REFUSAL, STARTED, access_logger, log_access, security_headers
 
 EARN: Final = PlainPosting(shapes.EarnRequest, postings.earn)
 SPEND: Final = PlainPosting(shapes.SpendRequest, postings.spend)

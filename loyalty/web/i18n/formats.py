@@ -75,7 +75,8 @@ class Formats:
 
     def clock(self, moment: datetime) -> str:
         """`16:54`, in the programme's time zone."""
-        return f"{moment.astimezone(self._zone):%H:%M}"
+        local = moment.astimezone(self._zone)
+        return f"{local.hour:02}:{local.minute:02}"
 
     def moment(self, moment: datetime) -> str:
         """`22 Nov 2026, 16:54`, or `2026年11月22日 16:54`."""

@@ -6,7 +6,6 @@ the serial (21). Case does not matter in the serial, and only GTIN and serial ar
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -20,26 +19,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.reading import balance
 from loyalty.items.claims import AlreadyClaimedError, ClaimCapError, NotClaimableError, RefusedTry, claim
 from loyalty.items.lookup import find_item
-from loyalty.items.scans import Scan, Scanned
+from loyalty.items.scans import Scan
 from loyalty.items.verdicts import Item
 from loyalty.kit.errors import InvalidInputError
 from loyalty.members.member import person_ids
 from loyalty.web.forms import network_address, read_form, see_other
 from loyalty.web.i18n import Formats
-from loyalty.web.member.item_view import fill_item, item_address, view_item
-from loyalty.web.member.share import share_version
+from loyalty.web.member.item_page import ITEM_PATHS, draw_item_page, is_scan
+from loyalty.web.member.item_view import item_address
 from loyalty.web.member.visitor import Visitor, meet_visitor, read_visitor, remember_device
+from loyalty.web.middleware import REFUSAL
 from loyalty.web.rendering import language_of, page, shaped_page
-from loyalty.web.shapes import slot
 from loyalty.web.state import Services
 
-_QUALIFIERS: Final = ("", "/10/{lot:str}", "/22/{variant:str}", "/22/{variant:str}/10/{lot:str}")
-ITEM_PATHS: Final = [f"/01/{{gtin:str}}{qualifiers}/21/{{serial:str}}" for qualifiers in _QUALIFIERS]
 _CLAIM_PATH: Final = "/01/{gtin:str}/21/{serial:str}/claim"
 _CLAIMED_PATH: Final = "/01/{gtin:str}/21/{serial:str}/claimed"
-_PREVIEWERS: Final = re.compile(r"bot\b|bot/|crawl|spider|externalhit|preview|whatsapp|slurp|embed", re.IGNORECASE)
-_NOT_OURS_STATUS: Final = 404
-_BAD_CODE_STATUS: Final = 400
 _REFUSED_STATUS: Final = 409
 
 
@@ -50,65 +44,38 @@ async def show_item(
     """Scan an item and say what the scan says.
 
     Only coming from outside is a scan: moving within our own pages (after joining, or to the other language) and a
-    browser that fetches ahead look at the item without counting.
+    browser that fetches ahead look at the item without counting. Plain scans are answered before they come here
+    (see `item_door`), and what one failed for comes here to be raised.
     """
+    refusal = request.scope["state"].pop(REFUSAL, None)
+    if refusal is not None:
+        raise refusal
     visitor = await meet_visitor(request, services)
+    programme, signed_in = visitor.programme, visitor.member is not None
     asked = Scan(
-        programme_id=visitor.programme.id,
+        programme_id=programme.id,
         gtin=gtin,
         serial=serial,
         device=visitor.device,
         member_id=visitor.member.id if visitor.member else None,
         address=network_address(request),
-        counts=_is_scan(request),
+        counts=is_scan(
+            purpose=request.headers.get("sec-purpose", ""),
+            agent=request.headers.get("user-agent", ""),
+            site=request.headers.get("sec-fetch-site", ""),
+        ),
         for_page=True,
     )
-    scanned = await services.scan_desk.scan(asked)
-    return _item_page(request, services, visitor, scanned)
-
-
-def _is_scan(request: Request[Any, Any, Any]) -> bool:
-    """Fetch Metadata tells where a navigation began; a browser too old to say is taken at its word, as a scan.
-
-    A program that fetches a page to show a preview of it, because somebody sent its address to a friend, has scanned
-    nothing. Such programs say who they are.
-    """
-    if "prefetch" in request.headers.get("sec-purpose", "") or _PREVIEWERS.search(
-        request.headers.get("user-agent", "")
-    ):
-        return False
-    return request.headers.get("sec-fetch-site") != "same-origin"
-
-
-def _item_page(
-    request: Request[Any, Any, Any], services: Services, visitor: Visitor, scanned: Scanned
-) -> Response[bytes]:
-    programme, verdict = visitor.programme, scanned.verdict
-    formats = Formats(language_of(request, default=programme.locale), programme.zone)
-    status_code = 200
-    if verdict.kind == "unknown":
-        status_code = _BAD_CODE_STATUS if verdict.reason == "bad_gtin" else _NOT_OURS_STATUS
-    view = view_item(
-        scanned,
-        formats,
-        signed_in=visitor.member is not None,
+    status_code, shape, values = draw_item_page(
+        request.app,
+        await services.scan_desk.scan(asked),
+        programme=programme,
+        language=language_of(request, default=programme.locale),
+        signed_in=signed_in,
         pin_tries_left=_number(request.query_params.get("tries_left")),
         pin_missing="pin_missing" in request.query_params,
     )
-    response = shaped_page(
-        request,
-        "member/item.html",
-        programme=programme,
-        key=view,
-        values=fill_item(verdict, formats),
-        status_code=status_code,
-        private=visitor.member is not None,
-        signed_in=visitor.member is not None,
-        view=view,
-        slot=slot,
-        public_url=services.settings.public_url,
-        share_version=view.product and share_version(view.product, view.pictures),
-    )
+    response = shaped_page(request, shape, values, status_code=status_code, private=signed_in)
     remember_device(response, visitor, https=request.app.state["https"])
     return response
 

@@ -7,7 +7,9 @@ item; anything personal in the second alone is seen by nobody else.
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Final
 from urllib.parse import quote
 
 import msgspec
@@ -20,9 +22,9 @@ from loyalty.items.timeline import StepKind
 from loyalty.items.verdicts import ClaimBlocker, Verdict
 from loyalty.web.i18n import Formats
 from loyalty.web.member.verdict_view import VerdictView, view_verdict
-from loyalty.web.ornament import rosette
+from loyalty.web.ornament import bands
 from loyalty.web.rendering import keep_days_whole
-from loyalty.web.shapes import slot
+from loyalty.web.shapes import Shape, slot
 
 
 class StepView(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,20 +91,31 @@ def view_item(
     )
 
 
-def fill_item(verdict: Verdict, formats: Formats) -> dict[str, str]:
-    """What stands in the slots, as HTML."""
-    address = item_address(verdict.gtin, verdict.serial)
-    first, since, claimed = verdict.first_scanned_at, verdict.yours_since, verdict.claimed_at
-    first_moment = formats.moment(first) if first else ""
-    return {
-        "gtin": escape(verdict.gtin),
-        "serial": escape(verdict.serial),
-        "rosette": rosette(verdict.gtin + verdict.serial),
-        "address": escape(address),
-        "join_address": escape(f"/join?item={quote(address)}"),
-        "first_iso": formats.iso(first) if first else "",
-        "first_moment": first_moment,
-        "first": keep_days_whole(first_moment),
-        "since": keep_days_whole(formats.moment(since)) if since else "",
-        "claimed": keep_days_whole(formats.day(claimed)) if claimed else "",
-    }
+def fill_item(shape: Shape, verdict: Verdict, formats: Formats) -> dict[str, str]:
+    """What stands in the slots that a shape has, as HTML."""
+    outer, middle, inner = bands(verdict.gtin + verdict.serial)
+    values = {"outer": outer, "middle": middle, "inner": inner}
+    for name in shape.names:
+        if name in _FILLINGS:
+            values[name] = _FILLINGS[name](verdict, formats)
+    return values
+
+
+_Filling = Callable[[Verdict, Formats], str]
+
+
+def _moment(moment: datetime | None, write: Callable[[datetime], str]) -> str:
+    return write(moment) if moment is not None else ""
+
+
+_FILLINGS: Final[Mapping[str, _Filling]] = {
+    "gtin": lambda verdict, _: escape(verdict.gtin),
+    "serial": lambda verdict, _: escape(verdict.serial),
+    "address": lambda verdict, _: escape(item_address(verdict.gtin, verdict.serial)),
+    "join_address": lambda verdict, _: escape(f"/join?item={quote(item_address(verdict.gtin, verdict.serial))}"),
+    "first_iso": lambda verdict, formats: _moment(verdict.first_scanned_at, formats.iso),
+    "first_moment": lambda verdict, formats: _moment(verdict.first_scanned_at, formats.moment),
+    "first": lambda verdict, formats: keep_days_whole(_moment(verdict.first_scanned_at, formats.moment)),
+    "since": lambda verdict, formats: keep_days_whole(_moment(verdict.yours_since, formats.moment)),
+    "claimed": lambda verdict, formats: keep_days_whole(_moment(verdict.claimed_at, formats.day)),
+}

@@ -49,14 +49,15 @@ async def read_visitor(request: Request[Any, Any, Any], services: Services, conn
 
 
 def _visitor(request: Request[Any, Any, Any], programme: Programme, member: Member | None) -> Visitor:
-    device = request.cookies.get(DEVICE_COOKIE, "")
-    known = len(device) == _DEVICE_LENGTH and device.isascii()
-    return Visitor(
-        programme=programme,
-        member=member,
-        device=device if known else secrets.token_urlsafe(_DEVICE_BYTES),
-        device_is_new=not known,
-    )
+    device, is_new = name_device(request.cookies.get(DEVICE_COOKIE, ""))
+    return Visitor(programme=programme, member=member, device=device, device_is_new=is_new)
+
+
+def name_device(told: str) -> tuple[str, bool]:
+    """The name of the browser whose cookie told this, and whether it is a new one."""
+    if len(told) == _DEVICE_LENGTH and told.isascii():
+        return told, False
+    return secrets.token_urlsafe(_DEVICE_BYTES), True
 
 
 async def _member(request: Request[Any, Any, Any], connection: AsyncConnection, programme: Programme) -> Member | None:
@@ -73,8 +74,10 @@ async def _member(request: Request[Any, Any, Any], connection: AsyncConnection, 
 def remember_device(response: Response[Any], visitor: Visitor, *, https: bool) -> None:
     """Give a browser its name, once."""
     if visitor.device_is_new:
-        # Written by hand: the library's way costs more than all the rest of the answer.
-        secure = "; Secure" if https else ""
-        response.headers["set-cookie"] = (
-            f"{DEVICE_COOKIE}={visitor.device}; Max-Age={_DEVICE_SECONDS}; Path=/; HttpOnly; SameSite=lax{secure}"
-        )
+        response.headers["set-cookie"] = device_cookie(visitor.device, https=https)
+
+
+def device_cookie(device: str, *, https: bool) -> str:
+    """The cookie that gives a browser its name. Written by hand: the library's way costs more than the whole answer."""
+    secure = "; Secure" if https else ""
+    return f"{DEVICE_COOKIE}={device}; Max-Age={_DEVICE_SECONDS}; Path=/; HttpOnly; SameSite=lax{secure}"

@@ -29,7 +29,7 @@ from loyalty.items.application_identifiers import PRIMARY_KEYS
 from loyalty.items.digital_link import DigitalLinkError, build_link, parse_link
 from loyalty.items.epc_binary import expand, is_compressed
 from loyalty.web.rendering import ASKED_PATH
-from loyalty.web.resolver.wishes import asked_type, read_query, wants_html, wants_linkset, weighted
+from loyalty.web.resolver.wishes import asked_type, read_query, wants_item_page
 
 ROUTE: Final = "/resolver"
 """The path of the resolver's handler. Nobody reaches it by this address."""
@@ -116,8 +116,7 @@ def _is_for_shoppers(scope: HTTPScope, path: str) -> bool:
     if _AFTER_FORM.fullmatch(path):
         return True
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    accept = weighted(headers.get("accept"))
-    if not _ITEM.fullmatch(path) or not wants_html(accept) or wants_linkset(accept):
+    if not _ITEM.fullmatch(path) or not wants_item_page(headers.get("accept")):
         return False
     query = scope["query_string"].decode("latin-1")
     if not query:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -77,6 +78,13 @@ def wants_linkset(accept: tuple[tuple[str, float], ...]) -> bool:
 def wants_html(accept: tuple[tuple[str, float], ...]) -> bool:
     """Whether a browser asks, on behalf of a person."""
     return dict(reversed(accept)).get(HTML, 0.0) > 0
+
+
+@lru_cache(256)
+def wants_item_page(accept: str | None) -> bool:
+    """Whether whoever sends this Accept header to an item's address is a shopper's browser."""
+    wished = weighted(accept)
+    return wants_html(wished) and not wants_linkset(wished)
 
 
 def negotiate(accept: tuple[tuple[str, float], ...], offered: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from loyalty.kit.programme import Programme
 from loyalty.web.i18n import LANGUAGES, Formats, Language, Translator, catalogue
 from loyalty.web.member.item_view import fill_item
 from loyalty.web.member.verdict_view import view_verdict
-from loyalty.web.shapes import Shapes
+from loyalty.web.shapes import Shape
 from tests.web.member.conftest import GTIN, Browser, Items
 
 
@@ -234,7 +234,8 @@ async def test_every_verdict_fills_in_its_sentence(items: Items, brand: Programm
         view = view_verdict(verdict, Formats("en", brand.zone))
         format_ = Formats("en", brand.zone)
         said = Translator("en")(f"item.verdict.{view.words}.say", **view.values)
-        said = Shapes().fill(kind, said.__str__, fill_item(verdict, format_))
+        shape = Shape(said)
+        said = shape.fill(fill_item(shape, verdict, format_)).body.decode()
         assert "{" not in said
         if kind == "seen_before":
             assert (
