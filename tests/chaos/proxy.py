@@ -21,7 +21,7 @@ from sqlalchemy import make_url
 _CHUNK_BYTES: Final = 65_536
 _FIRST_VERSION: Final = 3 << 16
 _LAST_VERSION: Final = 4 << 16
-_WRITES: Final = re.compile(rb"ledger\.\w+\(|\b(INSERT|UPDATE|DELETE)\b")
+_WRITES: Final = re.compile(rb"ledger\.\w+\(|\bpost_to_active\(|\b(INSERT|UPDATE|DELETE)\b")
 
 
 class Cut(enum.Enum):
