@@ -23,7 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.reading import balances, lots
 from loyalty.channels.orders.reading import purchase_history
-from loyalty.effects.measuring import effect_of, list_campaigns
+from loyalty.effects.measuring import effect_of
+from loyalty.effects.subjects import list_subjects
 from loyalty.kit.crypto import Keyring
 from loyalty.kit.db import create_engine
 from loyalty.kit.programme import Programme, get_programme
@@ -271,8 +272,8 @@ async def test_the_grocers_campaigns_show_what_plain_python_makes_of_the_files(
     assert again["campaigns_added"] == again["sends_added"] == again["uses_added"] == 0
 
     certain = 0
-    for campaign in await list_campaigns(connection, programme_id=programme.id):
-        effect = await effect_of(connection, programme_id=programme.id, campaign_id=campaign.id)
+    for campaign in await list_subjects(connection, programme_id=programme.id):
+        effect = await effect_of(connection, programme_id=programme.id, campaign_id=campaign.public_id)
         exposed, control = (plain.group(campaign.code, exposed=each) for each in (True, False))
         for sample, orders, group in (
             (effect.exposed, effect.exposed_orders, exposed),

@@ -1,4 +1,4 @@
-"""Effects of campaigns that were sent, for programs that report on them."""
+"""Effects of campaigns, issues and benefits, for programs that report on them."""
 
 from __future__ import annotations
 
@@ -11,38 +11,37 @@ from litestar.params import PathParameter
 from msgspec import Meta, Struct
 
 from loyalty.effects.intervals import Difference, Sample
-from loyalty.effects.measuring import (
-    CAMPAIGN_PREFIX,
-    Effect,
-    Part,
-    SentCampaign,
-    campaign_uuid,
-    effect_of,
-    list_campaigns,
-)
+from loyalty.effects.measuring import Effect, Part, Step, effect_of
+from loyalty.effects.subjects import ID_PATTERN, Source, Subject, list_subjects
 from loyalty.web.api.operations import Require, problems, tell
 from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
+from redemption.benefits.events import EventKind
 
 CampaignId = Annotated[
-    str, PathParameter(pattern=f"^{CAMPAIGN_PREFIX}_[0-9A-Za-z]{{26}}$", description="The campaign's id.")
+    str, PathParameter(pattern=ID_PATTERN, description="The id of a campaign, an issue or a benefit, as listed.")
 ]
 
 
-class SentCampaignAnswer(Struct, frozen=True, kw_only=True):
-    """A campaign that a channel sent; both days belong to it."""
+class MeasuredAnswer(Struct, frozen=True, kw_only=True):
+    """What is measured: a campaign that a channel `sent`, an `earn` campaign, an `issue` or a `benefit`.
+
+    Both days belong to it. `name` is by locale, and empty where `code` is all there is.
+    """
 
     id: str
+    source: Source
     code: str
-    kind: str
+    name: dict[str, str]
+    kind: Annotated[str, Meta(description="The channel's own word for a campaign that it sent.")]
     first_day: date
     last_day: date
 
 
-class SentCampaigns(Struct, frozen=True, kw_only=True):
-    """The campaigns that were sent, the latest first."""
+class MeasuredList(Struct, frozen=True, kw_only=True):
+    """All that is measured, the latest first."""
 
-    data: list[SentCampaignAnswer]
+    data: list[MeasuredAnswer]
 
 
 class GroupAnswer(Struct, frozen=True, kw_only=True):
@@ -72,14 +71,23 @@ class PartAnswer(Struct, frozen=True, kw_only=True):
     discount_minor: int | None
 
 
+class StepAnswer(Struct, frozen=True, kw_only=True):
+    """How many benefits, of how many members, have come to a step at least once."""
+
+    step: EventKind
+    benefits: int
+    members: int
+
+
 class EffectAnswer(Struct, frozen=True, kw_only=True):
     """What came of a campaign. Amounts are in minor units of `currency`.
 
     `held_out` says whether the members it is compared with were held out by chance; where they were merely not sent it,
-    the difference is not the campaign's effect alone.
+    the difference is not the campaign's effect alone. `steps` are those of our own benefits: issued, seen, locked, used
+    and returned.
     """
 
-    campaign: SentCampaignAnswer
+    campaign: MeasuredAnswer
     currency: str
     exposed: GroupAnswer
     control: GroupAnswer
@@ -95,10 +103,11 @@ class EffectAnswer(Struct, frozen=True, kw_only=True):
     stores: list[PartAnswer]
     clerks: list[PartAnswer]
     benefits: list[PartAnswer]
+    steps: list[StepAnswer]
 
 
-def _campaign(campaign: SentCampaign) -> SentCampaignAnswer:
-    return tell(SentCampaignAnswer, campaign, id=campaign.public_id)
+def _subject(subject: Subject) -> MeasuredAnswer:
+    return tell(MeasuredAnswer, subject, id=subject.public_id)
 
 
 def _group(sample: Sample, orders: int) -> GroupAnswer:
@@ -113,12 +122,16 @@ def _parts(parts: tuple[Part, ...]) -> list[PartAnswer]:
     return [tell(PartAnswer, part) for part in parts]
 
 
+def _steps(steps: tuple[Step, ...]) -> list[StepAnswer]:
+    return [tell(StepAnswer, step) for step in steps]
+
+
 def effect_answer(effect: Effect) -> EffectAnswer:
     """An effect as it is told."""
     return tell(
         EffectAnswer,
         effect,
-        campaign=_campaign(effect.campaign),
+        campaign=_subject(effect.campaign),
         exposed=_group(effect.exposed, effect.exposed_orders),
         control=_group(effect.control, effect.control_orders),
         spending=_difference(effect.spending),
@@ -126,21 +139,22 @@ def effect_answer(effect: Effect) -> EffectAnswer:
         stores=_parts(effect.stores),
         clerks=_parts(effect.clerks),
         benefits=_parts(effect.benefits),
+        steps=_steps(effect.steps),
     )
 
 
 @get(
     "/effects",
-    operation_id="listSentCampaigns",
-    summary="List campaigns that were sent",
+    operation_id="listEffects",
+    summary="List what is measured",
     guards=[Require("reports:read")],
     responses=problems(),
 )
-async def list_sent_campaigns(services: NamedDependency[Services], caller: NamedDependency[Caller]) -> SentCampaigns:
-    """The campaigns that were sent, the latest first."""
+async def list_effects(services: NamedDependency[Services], caller: NamedDependency[Caller]) -> MeasuredList:
+    """Campaigns that channels sent, earn campaigns, issues and benefits, the latest first."""
     async with services.transaction() as connection:
-        found = await list_campaigns(connection, programme_id=caller.programme_id)
-    return SentCampaigns(data=[_campaign(campaign) for campaign in found])
+        found = await list_subjects(connection, programme_id=caller.programme_id)
+    return MeasuredList(data=[_subject(subject) for subject in found])
 
 
 @get(
@@ -154,10 +168,9 @@ async def get_effect(
     services: NamedDependency[Services], caller: NamedDependency[Caller], campaign_id: CampaignId
 ) -> EffectAnswer:
     """Who bought and for how much while it ran, sent it and not, with the interval of the difference."""
-    identifier = campaign_uuid(campaign_id)
     async with services.transaction() as connection:
-        found = await effect_of(connection, programme_id=caller.programme_id, campaign_id=identifier)
+        found = await effect_of(connection, programme_id=caller.programme_id, campaign_id=campaign_id)
     return effect_answer(found)
 
 
-router: Final = Router(path="/", tags=["Effects"], route_handlers=[list_sent_campaigns, get_effect])
+router: Final = Router(path="/", tags=["Effects"], route_handlers=[list_effects, get_effect])

@@ -9,7 +9,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from loyalty.effects.intervals import Difference
-from loyalty.effects.measuring import Effect, campaign_uuid, effect_of, list_campaigns
+from loyalty.effects.measuring import Effect, effect_of, measure
+from loyalty.effects.subjects import Subject, list_subjects
 from loyalty.web.console.desk import console_page, read_places, words
 from loyalty.web.i18n import Formats, Translator
 from loyalty.web.interval_chart import Interval, interval_chart
@@ -23,16 +24,13 @@ _WHOLE_BP: Final = 10_000
 
 @get("/effects")
 async def show_effects(request: Request[Any, Any, Any], services: NamedDependency[Services]) -> Response[Any]:
-    """The campaigns that were sent, the latest first, and by how much more each was followed by buying."""
+    """All that is measured, the latest first, and by how much more each was followed by buying."""
     async with services.transaction() as connection:
         desk = await read_manager(request, services, connection)
         t, formats = words(request, desk)
         places = await read_places(connection, desk, t)
-        campaigns = await list_campaigns(connection, programme_id=desk.programme.id)
-        effects = [
-            await effect_of(connection, programme_id=desk.programme.id, campaign_id=campaign.id)
-            for campaign in campaigns[:_MOST]
-        ]
+        subjects = await list_subjects(connection, programme_id=desk.programme.id)
+        effects = [await measure(connection, subject) for subject in subjects[:_MOST]]
     by_currency: dict[str, list[Effect]] = {}
     for effect in effects:
         if effect.spending is not None:
@@ -44,15 +42,16 @@ async def show_effects(request: Request[Any, Any, Any], services: NamedDependenc
         section="effects",
         effects=effects,
         places=places,
-        more=max(len(campaigns) - _MOST, 0),
+        more=max(len(subjects) - _MOST, 0),
         say=lambda effect: say_spending(t, formats, effect),
+        called=lambda subject: subject_words(t, subject),
         charts=[_chart(t, formats, currency, shown) for currency, shown in by_currency.items()],
     )
 
 
 def _chart(t: Translator, formats: Formats, currency: str, effects: list[Effect]) -> Any:
     intervals = [
-        Interval(label=t("effects.campaign", code=effect.campaign.code), estimate=d.estimate, low=d.low, high=d.high)
+        Interval(label=subject_words(t, effect.campaign), estimate=d.estimate, low=d.low, high=d.high)
         for effect in effects
         if (d := effect.spending) is not None
     ]
@@ -73,7 +72,7 @@ async def show_effect(
         desk = await read_manager(request, services, connection)
         t, formats = words(request, desk)
         places = await read_places(connection, desk, t)
-        effect = await effect_of(connection, programme_id=desk.programme.id, campaign_id=campaign_uuid(campaign_id))
+        effect = await effect_of(connection, programme_id=desk.programme.id, campaign_id=campaign_id)
     return console_page(
         request,
         "console/effect.html",
@@ -81,6 +80,7 @@ async def show_effect(
         section="effects",
         effect=effect,
         campaign=effect.campaign,
+        called=subject_words(t, effect.campaign),
         places=places,
         money=lambda amount: formats.money(round(amount), effect.currency),
         share=lambda part: formats.percent(round(part * _WHOLE_BP)),
@@ -88,6 +88,13 @@ async def show_effect(
         buying=_say_buying(t, effect.buying),
         charts=_charts(t, formats, effect),
     )
+
+
+def subject_words(t: Translator, subject: Subject) -> str:
+    """What is measured, by its name."""
+    if subject.source == "sent":
+        return t("effects.campaign", code=subject.code)
+    return subject.name.get(t.language) or subject.code
 
 
 def say_spending(t: Translator, formats: Formats, effect: Effect) -> str:

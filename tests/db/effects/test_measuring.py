@@ -10,7 +10,8 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.campaigns.tables import held_out_table, member_trade_table
-from loyalty.effects.measuring import effect_of, list_campaigns
+from loyalty.effects.measuring import effect_of
+from loyalty.effects.subjects import list_subjects
 from loyalty.effects.tables import sent_campaign_member_table, sent_campaign_table, sent_campaign_use_table
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import NotFoundError
@@ -66,8 +67,8 @@ async def test_an_effect_is_counted_by_person_against_who_was_held_out(
         ],
     )
 
-    (campaign,) = await list_campaigns(connection, programme_id=programme.id)
-    effect = await effect_of(connection, programme_id=programme.id, campaign_id=campaign.id)
+    (campaign,) = await list_subjects(connection, programme_id=programme.id)
+    effect = await effect_of(connection, programme_id=programme.id, campaign_id=campaign.public_id)
     exposed, control = effect.exposed, effect.control
     assert (exposed.members, exposed.buyers, exposed.total_minor, exposed.squares) == (3, 2, 400, 100_000)
     assert (control.members, control.buyers, control.total_minor, control.squares) == (2, 1, 50, 2_500)
@@ -84,4 +85,4 @@ async def test_an_effect_is_counted_by_person_against_who_was_held_out(
     assert effect.spending.estimate == pytest.approx(400 / 3 - 25)
     assert not effect.spending.certain
     with pytest.raises(NotFoundError):
-        await effect_of(connection, programme_id=programme.id, campaign_id=new_id())
+        await effect_of(connection, programme_id=programme.id, campaign_id="cam_01M00000000000000000000000")
