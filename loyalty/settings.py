@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,6 +41,14 @@ def _scan_log_months(environment: Mapping[str, str]) -> int:
     return months
 
 
+def _header(environment: Mapping[str, str], name: str) -> str | None:
+    text = environment.get(name, "").strip()
+    if text and not re.fullmatch(r"[A-Za-z0-9-]+", text):
+        message = f"{text!r} is not the name of a header"
+        raise InvalidInputError(message, field=name)
+    return text or None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What an installation may choose. Every field has a default that works on one machine."""
 
@@ -72,6 +81,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """TALLYSTAR_EPCIS_CAPTURE_BYTES: the most bytes of one document that is captured."""
     scan_log_months: int = 24
     """TALLYSTAR_SCAN_LOG_MONTHS: how many past months single scans are kept; 0 keeps them all."""
+    region_header: str | None = None
+    """TALLYSTAR_REGION_HEADER: the header in which your proxy says where a visitor is, by ISO 3166 (`CF-IPCountry`)."""
+    city_header: str | None = None
+    """TALLYSTAR_CITY_HEADER: the header in which your proxy says in which city a visitor is."""
     workers: int = 1
     """TALLYSTAR_WORKERS: web processes; they hold no state, so use as many as there are cores."""
     seals_folder: Path | None = None
@@ -110,6 +123,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             epcis_capture_events=_number(env, "TALLYSTAR_EPCIS_CAPTURE_EVENTS", 20_000, low=1, high=1_000_000),
             epcis_capture_bytes=_number(env, "TALLYSTAR_EPCIS_CAPTURE_BYTES", 100_000_000, low=1000, high=10**10),
             scan_log_months=_scan_log_months(env),
+            region_header=_header(env, "TALLYSTAR_REGION_HEADER"),
+            city_header=_header(env, "TALLYSTAR_CITY_HEADER"),
             workers=_number(env, "TALLYSTAR_WORKERS", 1, low=1, high=64),
             seals_folder=Path(seals).expanduser().absolute() if seals else None,
             seal_minutes=_number(env, "TALLYSTAR_SEAL_MINUTES", 60, low=5, high=1440),

@@ -6,7 +6,6 @@ They hold from the next scan on, in every process: each scan reads them with the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -21,7 +20,7 @@ from loyalty.kit.errors import InvalidInputError
 
 async def read_thresholds(connection: AsyncConnection, *, programme_id: UUID) -> ItemSettings:
     """What holds for a brand: what it has set, and the defaults for the rest."""
-    return msgspec.convert(await _own(connection, programme_id), ItemSettings)
+    return msgspec.convert(await own_thresholds(connection, programme_id=programme_id), ItemSettings)
 
 
 async def set_thresholds(
@@ -41,7 +40,7 @@ async def set_thresholds(
             msgspec.convert(value, fields[name])
         except msgspec.ValidationError as error:
             raise InvalidInputError(str(error), field=name) from error
-    own = await _own(connection, programme_id, lock=True)
+    own = await own_thresholds(connection, programme_id=programme_id, lock=True)
     own = {name: value for name, value in {**own, **changes}.items() if value is not None}
     saved = insert(item_settings_table).values(programme_id=programme_id, settings=own)
     await connection.execute(
@@ -50,7 +49,10 @@ async def set_thresholds(
     return msgspec.convert(own, ItemSettings)
 
 
-async def _own(connection: AsyncConnection, programme_id: UUID, *, lock: bool = False) -> dict[str, Any]:
+async def own_thresholds(
+    connection: AsyncConnection, *, programme_id: UUID, lock: bool = False
+) -> dict[str, int | bool]:
+    """What a brand has set itself, by name."""
     kept = item_settings_table.c
     query = select(kept.settings).where(kept.programme_id == programme_id)
     return await connection.scalar(query.with_for_update() if lock else query) or {}

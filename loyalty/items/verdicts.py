@@ -62,31 +62,33 @@ UnknownReason = Literal[
 no printer was ever given this code. `pin_used`: a second person has the PIN of a claimed item."""
 
 _EARTH_RADIUS_KM: Final = 6371.0
-_Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 LONGEST_MINUTES: Final = 24 * 60
 LONGEST_HOURS: Final = 31 * 24
 """Scans are looked at no further back than this: it is less than the part of their log that is never dropped."""
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Minutes = Annotated[int, msgspec.Meta(ge=1, le=LONGEST_MINUTES)]
+Hours = Annotated[int, msgspec.Meta(ge=1, le=LONGEST_HOURS)]
 
 
 class ItemSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The thresholds of scans and claims, which a brand may set."""
 
-    window_hours: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_HOURS)] = 24
+    window_hours: Hours = 24
     """How far back devices, cities and speeds are looked at."""
-    amber_devices: _Count = 3
-    copy_cities: _Count = 3
-    copy_speed_kmh: _Count = 900
-    copy_distance_km: _Count = 50
+    amber_devices: Count = 3
+    copy_cities: Count = 3
+    copy_speed_kmh: Count = 900
+    copy_distance_km: Count = 50
     """Nearer places say nothing about speed: positions are kept to about a kilometre, and clocks differ."""
     trust_network_places: bool = False
     """Whether a place told by an IP address counts as evidence of a copy. It is often wrong by a province."""
-    bad_codes_per_device: _Count = 10
-    bad_codes_per_address: _Count = 100
-    bad_codes_minutes: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_MINUTES)] = 60
-    claims_per_member_day: _Count = 20
-    claims_per_device_day: _Count = 20
+    bad_codes_per_device: Count = 10
+    bad_codes_per_address: Count = 100
+    bad_codes_minutes: Minutes = 60
+    claims_per_member_day: Count = 20
+    claims_per_device_day: Count = 20
     claim_expired: bool = False
-    pin_tries: _Count = 5
+    pin_tries: Count = 5
 
 
 DEFAULT_SETTINGS: Final = ItemSettings()

@@ -80,6 +80,7 @@ _TIER_POLICY: Final = {
 REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "changeAlert": {"state": "closed", "note": "bought and tested: a copy", "actor": "li.na"},
     "assignDealer": {"dealer": "Xiling Tea Trading", "region": "CN-SC"},
+    "changeScanThresholds": {"amber_devices": 5, "claims_per_member_day": 10, "window_hours": None},
     "packUnits": {
         "units": [{"sscc": "069012340000000009", "items": [{"gtin": _GTIN, "serials": [_SERIAL]}]}],
         "actor": "line 1",

@@ -78,6 +78,8 @@ async def show_scans(request: Request[Any, Any, Any], services: NamedDependency[
         gtin=gtin,
         total=total,
         suspect=sum(each.suspect for each in counts["day"]),
+        unplaced=sum(each.scans for each in counts["region"] if not each.value),
+        proxy_tells=services.settings.region_header is not None,
         by_day=counts["day"],
         day_chart=draw_days(counts["day"], period, t, formats),
         bars={

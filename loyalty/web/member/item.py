@@ -29,6 +29,7 @@ from loyalty.web.member.item_page import ITEM_PATHS, draw_item_page, is_scan
 from loyalty.web.member.item_view import item_address
 from loyalty.web.member.visitor import Visitor, meet_visitor, read_visitor, remember_device
 from loyalty.web.middleware import REFUSAL
+from loyalty.web.places import network_place
 from loyalty.web.rendering import language_of, page, shaped_page
 from loyalty.web.state import Services
 
@@ -59,6 +60,7 @@ async def show_item(
         device=visitor.device,
         member_id=visitor.member.id if visitor.member else None,
         address=network_address(request),
+        place=network_place(request.scope["headers"], services.settings),
         counts=is_scan(
             purpose=request.headers.get("sec-purpose", ""),
             agent=request.headers.get("user-agent", ""),

@@ -34,6 +34,7 @@ from loyalty.web.middleware import (
     log_access,
     security_headers,
 )
+from loyalty.web.places import network_place
 from loyalty.web.rendering import LANGUAGE_COOKIE, REVALIDATED, VARY, weak
 from loyalty.web.resolver.front_door import linkset_header
 from loyalty.web.resolver.wishes import wants_item_page
@@ -110,6 +111,7 @@ class ItemDoor:
                 serial=plain.serial,
                 device=device,
                 address=scope["client"][0] if scope["client"] else "",
+                place=network_place(scope["headers"], services.settings),
                 counts=plain.counts,
                 for_page=True,
             )

@@ -26,13 +26,14 @@ Action = Literal[
     "release-lot",
     "list-claimants",
     "change-alert-settings",
+    "change-thresholds",
     "take-evidence",
     "export-segment",
 ]
 """What is recorded: a member's personal data shown in the clear; the codes of a range handed out as a file; where a
 product's code leads, changed or removed; an item, a case or a lot recalled, found good or taken out of use; who claimed
-items of a lot, handed out as a file; from when on something is an alert; the evidence of one, handed out; the members
-of a segment, handed out."""
+items of a lot, handed out as a file; from when on something is an alert, or scans are told apart; the evidence of an
+alert, handed out; the members of a segment, handed out."""
 
 MOST_ACTIONS: Final = 100
 

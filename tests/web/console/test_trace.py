@@ -75,6 +75,7 @@ async def test_every_page_is_there_in_both_languages(house: House, goods: Goods,
         f"/console/trace/lot/recall?{lot}",
         "/console/scans",
         "/console/scans?days=365",
+        "/console/scans/thresholds",
     ]
     async with house.at_work("zhao.lei", language=language) as browser:
         for path in pages:

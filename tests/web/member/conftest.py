@@ -52,7 +52,13 @@ async def brand(engine: AsyncEngine) -> Programme:
 
 @pytest.fixture(scope="session")
 def pages_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(home=tmp_path_factory.mktemp("pages"), demo=True, programme=CODE)
+    return Settings(
+        home=tmp_path_factory.mktemp("pages"),
+        demo=True,
+        programme=CODE,
+        region_header="CF-IPCountry",
+        city_header="X-City",
+    )
 
 
 @pytest.fixture(scope="session")

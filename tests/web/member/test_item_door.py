@@ -90,9 +90,10 @@ async def test_both_ways_write_the_same_into_the_log(
     minted = [await items.mint() for _ in range(2)]
     for number, one in enumerate(minted):
         for _ in range(2):
-            await ask(phone, f"/01/{GTIN}/21/{items.serial(one)}", **(ROUND if number else {}))
+            path = f"/01/{GTIN}/21/{items.serial(one)}"
+            await ask(phone, path, **{"CF-IPCountry": "CN-SC"}, **(ROUND if number else {}))
     query = text("""
-        SELECT s.programme_id, s.device, s.member_id, s.address_prefix, s.place_source, s.verdict, s.diverted,
+        SELECT s.programme_id, s.device, s.member_id, s.address_prefix, s.region, s.place_source, s.verdict, s.diverted,
             i.scan_count, i.first_device
         FROM item_scan s JOIN item i USING (gtin, kid, index)
         WHERE s.gtin = :gtin AND s.kid = :kid AND s.index = :index ORDER BY s.at""")
@@ -100,7 +101,7 @@ async def test_both_ways_write_the_same_into_the_log(
         short, long = [
             (await connection.execute(query, {"gtin": GTIN, "kid": one.kid, "index": one.lo})).all() for one in minted
         ]
-    assert [row.verdict for row in short] == ["first_scan", "seen_by_you"]
+    assert [(row.verdict, row.region) for row in short] == [("first_scan", "CN-SC"), ("seen_by_you", "CN-SC")]
     assert short == long
 
 

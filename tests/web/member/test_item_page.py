@@ -267,3 +267,34 @@ async def test_a_preview_tells_of_the_product_and_is_no_scan(
     assert path.rpartition("/")[2] not in " ".join(told.values()), "a preview says nothing of one item"
     picture = await browser.client.get(told["og:image"])
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
+
+
+@pytest.mark.parametrize(
+    ("headers", "region", "city", "source"),
+    [
+        ({"CF-IPCountry": "cn-sc", "X-City": "成都"}, "CN-SC", "成都", "network"),
+        ({"CF-IPCountry": "CN", "X-City": "Chengdu%20Shi"}, "CN", "Chengdu Shi", "network"),
+        ({"CF-IPCountry": "XX"}, None, None, None),
+        ({"CF-IPCountry": "T1"}, None, None, None),
+        ({"CF-IPCountry": "<script>", "X-City": "a\x00b"}, None, None, None),
+        ({"X-Region": "CN-SC"}, None, None, None),
+    ],
+)
+async def test_a_scan_is_where_the_proxy_says(
+    browser: Browser,
+    items: Items,
+    engine: AsyncEngine,
+    headers: dict[str, str],
+    region: str | None,
+    city: str | None,
+    source: str | None,
+) -> None:
+    minted = await items.mint()
+    sent = [(name.encode(), text.encode()) for name, text in headers.items()]
+    await browser.client.get(f"/01/{GTIN}/21/{items.serial(minted)}", headers=sent)
+    scan = item_scan_table.c
+    query = select(scan.region, scan.city, scan.place_source).where(
+        scan.gtin == GTIN, scan.kid == minted.kid, scan.index == minted.lo
+    )
+    async with engine.connect() as connection:
+        assert (await connection.execute(query)).one() == (region, city, source)
