@@ -11,20 +11,25 @@ them in parallel nor push conditions into them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
 from psycopg.sql import quote
 from sqlalchemy.dialects import postgresql
 
-from tiers.deciding import Rules, TierState
-from tiers.policies import Keep, KeepForever, KeepMonths, KeepUntilNextYearEnd, KeepUntilYearEnd
-from tiers.rules import FULL_BP, Measure, Reach, VisitsMetric, conditions, holds_sql, metric_name, reached_bp_sql
+from tiers.bulk_dates import SharedDates, day_sql, moment_sql
+from tiers.bulk_states import DECIDED, reasons_sql, state_sql
+from tiers.deciding import Rules
+from tiers.rules import FULL_BP, Measure, VisitsMetric, holds_sql, reached_bp_sql
 from tiers.tables import member_tier_table
-from tiers.windows import BEGINNING, first_day_sql, window_kind
+from tiers.windows import first_day_sql
 
 Occasion = Literal["due", "start", "warn"]
 """`due`: reviews whose time has come. `start`: a version takes force. `warn`: how a review to come would end."""
+
+Half = Literal[0, 1]
+HALVES: Final[tuple[Half, Half]] = (0, 1)
+"""Members are in one or the other by their ids."""
 
 _FENCE: Final = "OFFSET 0"
 """Ends each subquery. Without it PostgreSQL puts each into the next, and every expression into each of its uses: a row
@@ -34,11 +39,6 @@ CLOSED, GRACED, TODAY = "c", "g", "t"
 """The readings of `tiers.deciding.review_readings`, in its order: of two that reach the same, the first counts."""
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # (SQLAlchemy gives it no types)
-_NOT_DECIDED: Final = ("member_id", "ladder_code", "programme_id", "joined_on")
-STATE: Final = tuple(field for field in TierState.__struct_fields__ if field not in _NOT_DECIDED)
-"""The columns of `member_tier` that a decision sets, as its rows have them."""
-DECIDED: Final = ("member_id", "was_sequence", "kind", "from_tier", "reasons", *STATE)
-"""The columns of a decision."""
 
 
 class Bulk:
@@ -47,6 +47,7 @@ class Bulk:
     `members` is a condition on `member_tier m`; of the ladder it is asked here. `graced` says that some may be in
     their grace, or that the policy gives one. With `points_since` the points earned since that day are in `points`.
     `strangers` says that no policy is in force yet: members are those who did anything, each in the first tier.
+    `dates` are the days of those members where all have the same; with `half` only one half of them is asked about.
     """
 
     def __init__(
@@ -59,14 +60,20 @@ class Bulk:
         graced: bool = True,
         points_since: date | None = None,
         strangers: bool = False,
+        dates: SharedDates | None = None,
+        half: Half | None = None,
     ) -> None:
         self.rules = rules
         self.policy = rules.policy
         self.occasion = occasion
         self.zone = quote(rules.time_zone)
-        self.moment = f"CAST({quote(moment.isoformat())} AS timestamptz)"
-        self.members = members
+        self.moment = moment_sql(moment)
+        self.dates = dates
+        self.half = half
+        self.members = members if dates is None else f"({members}) AND {dates.members}"
         self.tiers = range(len(rules.policy.tiers))
+        if dates is not None:
+            graced = dates.valid_until != dates.grace_end <= moment
         readings = {"due": (CLOSED, *((GRACED,) if graced else ()), TODAY), "start": (TODAY,), "warn": (CLOSED,)}
         self.readings: Sequence[str] = readings[occasion]
         self.points_since = points_since
@@ -79,8 +86,8 @@ class Bulk:
             "was_sequence": "j.change_sequence",
             "kind": "j.kind",
             "from_tier": "j.tier_code",
-            "reasons": "CASE WHEN j.kind IS NULL THEN NULL ELSE " + self._reasons() + " END",
-            **self._state(),
+            "reasons": f"CASE WHEN j.kind IS NULL THEN NULL ELSE {reasons_sql(self)} END",
+            **state_sql(self),
         }
         listed = ", ".join(f"{columns[name]} AS {name}" for name in DECIDED)
         return f"SELECT {listed} FROM ({self.kinds()}) j WHERE j.kind IS NOT NULL OR j.dated"
@@ -89,7 +96,7 @@ class Bulk:
         """Rows of `tier_warning` for those who have not reached what keeping their tier asks for."""
         moment = self.moment
         return f"""
-            SELECT j.member_id, j.ladder_code, j.valid_until, j.programme_id, j.tier_code, {self._reasons()}, {moment}
+            SELECT j.member_id, j.ladder_code, j.valid_until, j.programme_id, j.tier_code, {reasons_sql(self)}, {moment}
             FROM (SELECT w.*, '{CLOSED}' AS pick, CAST(NULL AS text) AS kind, w.place AS to_place
                 FROM ({self.judged()}) w) j
             WHERE j.{CLOSED}_reached < j.place
@@ -117,16 +124,24 @@ class Bulk:
         return reached_bp_sql(rule, self._columns(TODAY, alias), self.rules.measures) if rule else str(FULL_BP)
 
     def _people(self) -> str:
-        code, programme = quote(self.policy.code), quote(str(self.rules.version.programme_id))
         places = " ".join(f"WHEN {quote(tier.code)} THEN {at}" for at, tier in enumerate(self.policy.tiers))
         formers = f"CASE m.former_tier {places} ELSE {self._by_rank('m.former_rank')} END"
         return f"""
             SELECT m.*, CASE m.tier_code {places} ELSE {self._by_rank("m.tier_rank")} END AS place,
                 {formers} AS former_place, greatest(m.changed_at, {self.moment}) AS moment
             FROM {self._source()} m
-            WHERE m.programme_id = {programme} AND m.ladder_code = {code} AND {self.members}
+            WHERE {self._whose()}
             {_FENCE}
         """
+
+    def _whose(self) -> str:
+        code, programme = quote(self.policy.code), quote(str(self.rules.version.programme_id))
+        half = self._half("m.member_id")
+        return f"m.programme_id = {programme} AND m.ladder_code = {code} AND {half} AND {self.members}"
+
+    def _half(self, member_id: str) -> str:
+        """Compared and not taken modulo: of that PostgreSQL expects one row in two hundred, and plans accordingly."""
+        return "true" if self.half is None else f"uuid_hash({member_id}) {'<' if self.half == 0 else '>='} 0"
 
     def _source(self) -> str:
         if not self.strangers:
@@ -160,6 +175,8 @@ class Bulk:
 
     def _dated(self) -> str:
         """People with the days that matter: today, the day their period closed, and the first day of each sum."""
+        if self.dates is not None:
+            return self._dated_alike(self.dates)
         closing = "coalesce(p.grace_until, p.valid_until) <= p.moment"
         dates = f"""
             SELECT p.*, CAST(p.moment AT TIME ZONE {self.zone} AS date) AS today,
@@ -189,12 +206,44 @@ class Bulk:
         columns += [f"{closes} AS cl", "e.today AS tl", f"CAST(e.grace_end AT TIME ZONE {self.zone} AS date) - 1 AS gl"]
         return f"SELECT e.*, {', '.join(columns)} FROM ({ends}) e {_FENCE}"
 
+    def _dated_alike(self, dates: SharedDates) -> str:
+        grace_end = moment_sql(dates.grace_end)
+        columns = {
+            "today": day_sql(dates.today),
+            "closing": "true",
+            "close_day": day_sql(dates.close_day),
+            "grace_end": f"coalesce(p.grace_until, {grace_end})" if self.occasion == "start" else grace_end,
+            **{
+                f"{letter}f{index}": self._first_day(letter, index)
+                for letter in self.readings
+                if letter != GRACED
+                for index in range(len(self.rules.measures))
+            },
+            **{f"{letter}l": self._last_day(letter) for letter in (CLOSED, GRACED, TODAY)},
+        }
+        listed = ", ".join(f"{value} AS {name}" for name, value in columns.items())
+        return f"SELECT p.*, {listed} FROM ({self._people()}) p {_FENCE}"
+
+    def _first_day(self, letter: str, index: int) -> str:
+        """The first day of a sum, over the columns of people with their days."""
+        if self.dates is None:
+            return f"d.{self.firsts(letter)}f{index}"
+        days = self.dates.first_days_today if letter == TODAY else self.dates.first_days_closed
+        return day_sql(days[index])
+
+    def _last_day(self, letter: str) -> str:
+        if self.dates is None:
+            return f"d.{letter}l"
+        days = {TODAY: self.dates.today, CLOSED: self.dates.close_day}
+        return day_sql(days[letter] if letter in days else self.rules.day_of(self.dates.grace_end) - timedelta(days=1))
+
     def _first(self, measure: Measure, day: str) -> str:
         return first_day_sql(
             measure.window, day, joined_on="e.joined_on", counts_from="e.counts_from", resets=self.policy.resets
         )
 
-    def _firsts(self, letter: str) -> str:
+    def firsts(self, letter: str) -> str:
+        """The reading whose first days one has."""
         return CLOSED if letter == GRACED else letter
 
     def _sums(self) -> str:
@@ -209,7 +258,7 @@ class Bulk:
             since = quote(self.points_since.isoformat())
             aggregates.append(f"sum(a.amount) FILTER (WHERE a.metric = 'points' AND a.day >= {since}) AS points")
         firsts = [
-            f"d.{letter}f{index}"
+            self._first_day(letter, index)
             for letter in self.readings
             if letter != GRACED
             for index in range(len(self.rules.measures))
@@ -219,13 +268,21 @@ class Bulk:
         earliest = f"a.day >= least({', '.join(firsts)})" if firsts else "true"
         return f"""
             SELECT {", ".join(["a.member_id AS of_member", *aggregates])}
-            FROM tier_activity a JOIN ({self._dated()}) d ON d.member_id = a.member_id
-            WHERE a.metric IN ({metrics or "''"}) AND {earliest}
+            FROM tier_activity a {self._doers()} AND a.metric IN ({metrics or "''"}) AND {earliest}
             GROUP BY a.member_id
         """
 
+    def _doers(self) -> str:
+        """Whose sums are asked for. Where dates are shared nothing of a member is needed to sum what they did."""
+        if self.dates is None:
+            return f"JOIN ({self._dated()}) d ON d.member_id = a.member_id WHERE true"
+        ours = f"a.programme_id = {quote(str(self.rules.version.programme_id))} AND {self._half('a.member_id')}"
+        if self.occasion == "start":  # it asks about everybody
+            return f"WHERE {ours}"
+        return f"WHERE {ours} AND a.member_id IN (SELECT m.member_id FROM member_tier m WHERE {self._whose()})"
+
     def _aggregate(self, letter: str, index: int, measure: Measure) -> str:
-        within = f"a.day BETWEEN d.{self._firsts(letter)}f{index} AND d.{letter}l"
+        within = f"a.day BETWEEN {self._first_day(letter, index)} AND {self._last_day(letter)}"
         components = list(measure.metric.components())
         if isinstance(measure.metric, VisitsMetric):
             listed = ", ".join(quote(metric) for metric in components)
@@ -334,103 +391,4 @@ class Bulk:
         if self.occasion == "due":
             return "k.kind IS NULL"
         endless = "k.kind IS NULL AND k.place > 0 AND NOT k.granted AND k.valid_until IS NULL"
-        return endless if self._holds("k.today", confirmed=False) != "NULL" else "false"
-
-    def _state(self) -> dict[str, str]:
-        """What each decision sets, over the columns of `kinds`."""
-        closed = "j.kind IN ('kept', 'soft_landing', 'downgrade') AND NOT j.granted"
-        fresh = "j.kind = 'upgrade' OR j.kind = 'kept' AND j.granted"
-        stays = "j.kind IS NULL OR j.kind = 'grace'"
-        code = self._of_place("j.to_place", [quote(tier.code) for tier in self.policy.tiers])
-        until = f"""CASE WHEN j.kind = 'grant_ended' AND j.back AND j.former_place > 0 THEN j.former_until
-            WHEN j.to_place = 0 THEN NULL
-            WHEN {closed} THEN {self._ends("j.close_day", confirmed=True)}
-            ELSE {self._ends("j.today", confirmed=False)} END"""
-        as_of = "CASE j.pick WHEN 'c' THEN j.close_day WHEN 't' THEN j.today END"
-        qualified = f"""(({fresh}) OR ({closed} AND j.kind = 'kept' AND j.best = j.place))"""
-        held = f"CASE WHEN j.dated AND j.valid_until IS NULL THEN {until} ELSE j.valid_until END"
-        if self.occasion == "due":
-            held = "j.valid_until"
-        ended = f"tier_day_start(j.close_day + 1, {self.zone})"
-        return {
-            "tier_code": f"CASE WHEN {stays} THEN j.tier_code ELSE {code} END",
-            "tier_rank": f"CASE WHEN {stays} THEN j.tier_rank ELSE "
-            + self._of_place("j.to_place", [str(tier.rank) for tier in self.policy.tiers])
-            + " END",
-            "ladder_version": f"CASE WHEN j.kind IS NULL THEN j.ladder_version ELSE {self.rules.version.version} END",
-            "since": f"CASE WHEN {stays} OR {code} = j.tier_code THEN j.since ELSE j.moment END",
-            "changed_at": "CASE WHEN j.kind IS NULL THEN j.changed_at ELSE j.moment END",
-            "valid_until": f"CASE WHEN j.kind IS NULL THEN {held} WHEN j.kind = 'grace' THEN {ended} ELSE {until} END",
-            "grace_until": "CASE WHEN j.kind IS NULL THEN j.grace_until WHEN j.kind = 'grace' THEN j.grace_end END",
-            "review_at": f"CASE WHEN j.kind IS NULL THEN coalesce(j.grace_until, {held}) "
-            f"WHEN j.kind = 'grace' THEN j.grace_end ELSE {until} END",
-            "change_sequence": "j.change_sequence + CASE WHEN j.kind IS NULL THEN 0 ELSE 1 END",
-            "counts_from": f"CASE WHEN {fresh} THEN j.today + 1 WHEN {closed} THEN j.close_day + 1 "
-            "ELSE j.counts_from END",
-            "qualified_on": f"CASE WHEN j.kind IS NULL THEN j.qualified_on WHEN {qualified} THEN {as_of} END",
-            "qualified_from": "CASE WHEN j.kind IS NULL THEN j.qualified_from "
-            f"WHEN {qualified} AND {as_of} IS NOT NULL THEN j.counts_from END",
-            "granted": f"({stays}) AND j.granted",
-            "former_tier": f"CASE WHEN {stays} THEN j.former_tier END",
-            "former_rank": f"CASE WHEN {stays} THEN j.former_rank END",
-            "former_until": f"CASE WHEN {stays} THEN j.former_until END",
-        }
-
-    def _of_place(self, place: str, values: Sequence[str]) -> str:
-        return f"(ARRAY[{', '.join(values)}])[{place} + 1]"
-
-    def _ends(self, day: str, *, confirmed: bool) -> str:
-        last_day = self._holds(day, confirmed=confirmed)
-        return "NULL" if last_day == "NULL" else f"tier_day_start({last_day} + 1, {self.zone})"
-
-    def _holds(self, day: str, *, confirmed: bool) -> str:
-        """`holds_through` in SQL; NULL also where the policy has no way down."""
-        return "NULL" if self.policy.downgrade == "never" else _holds_through(self.policy.keep, day, confirmed)
-
-    def _reasons(self) -> str:
-        """The conditions of the tier that was asked about, as `tiers.changes.Reason` has them."""
-        asked = "CASE WHEN j.kind = 'upgrade' THEN j.to_place ELSE j.place END"
-        steps = " ".join(
-            f"WHEN {place} THEN jsonb_build_array("
-            + ", ".join(
-                self._reason(metric_name(each.metric), window_kind(each.window), each.at_least, index)
-                for each, index in self._conditions(place)
-            )
-            + ")"
-            for place in self.tiers
-            if place
-        )
-        return f"CASE {asked} {steps} ELSE '[]' END" if steps else "CAST('[]' AS jsonb)"
-
-    def _conditions(self, place: int) -> list[tuple[Reach, int]]:
-        rule = self.policy.tiers[place].qualify
-        found = conditions(rule) if rule is not None else ()
-        return [(each, self.rules.measures.index(Measure(each.metric, each.window))) for each in found]
-
-    def _reason(self, metric: str, window: str, at_least: int, index: int) -> str:
-        def picked(column: str) -> str:
-            if len(self.readings) == 1:
-                return "j." + column.format(self.readings[0], self._firsts(self.readings[0]))
-            cases = " ".join(
-                f"WHEN '{letter}' THEN j." + column.format(letter, self._firsts(letter)) for letter in self.readings
-            )
-            return f"CASE j.pick {cases} END"
-
-        first = f"nullif({picked(f'{{1}}f{index}')}, CAST('{BEGINNING.isoformat()}' AS date))"
-        return (
-            f"jsonb_build_object('metric', {quote(metric)}, 'window', {quote(window)}, 'at_least', {at_least}, "
-            f"'value', {picked(f'{{0}}v{index}')}, 'first_day', {first}, 'last_day', {picked('{0}l')})"
-        )
-
-
-def _holds_through(keep: Keep, day: str, confirmed: bool) -> str:  # noqa: FBT001  (as `holds_through` has it)
-    match keep:
-        case KeepMonths(months=months):
-            return f"CAST({day} + make_interval(months => {months}) AS date)"
-        case KeepUntilYearEnd():
-            year = f"CAST(extract(year FROM {day} + {1 if confirmed else 0}) AS integer)"
-            return f"make_date({year}, 12, 31)"
-        case KeepUntilNextYearEnd():
-            return f"make_date(CAST(extract(year FROM {day}) AS integer) + 1, 12, 31)"
-        case KeepForever():
-            return "NULL"
+        return endless if self.policy.has_end else "false"

@@ -130,6 +130,11 @@ class TierPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """Whether windows begin anew with each tier."""
         return self.requalification == "resets_window"
 
+    @property
+    def has_end(self) -> bool:
+        """Whether a tier that is not the first one holds for a time only."""
+        return self.downgrade != "never" and not isinstance(self.keep, KeepForever)
+
     def position(self, code: str, rank: int) -> int:
         """The place of a member's tier, also of one that another version gave: by code, else by rank.
 

@@ -1,50 +1,38 @@
 """Review: the way down. A tier whose time is over is confirmed, given grace, or lowered, as its policy says.
 
 One member is reviewed by `tiers.deciding`, many by the same rules as SQL (`tiers.bulk`). Reviews of many are written in
-batches whose members are locked first. Where many are due at once, as on 1 January, one pass over all activity first
-proposes what becomes of them, without a lock; each batch then only writes, and what anything happened to since is
-decided again.
+batches whose members are locked first. Where many are due at once, as on 1 January, one pass over all activity
+(`tiers.proposals`) decides about most of them before.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
-from psycopg.sql import quote
-from sqlalchemy import select, text
+from sqlalchemy import case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from loyalty.kit.db import transaction
-from loyalty.kit.driver import copy_across, fetch
-from tiers.bulk import DECIDED, STATE, Bulk, Occasion
+from tiers.bulk import Bulk
+from tiers.bulk_dates import SharedDates, moment_sql
 from tiers.changes import TierChange
 from tiers.deciding import Rules, decide_review, not_before
 from tiers.policies import DEFAULT_LADDER
+from tiers.proposals import LOCKED_AT_ONCE, Written, among, pass_over, write_decided
 from tiers.states import load_rules, lock, roll_up, write
 from tiers.tables import member_tier_table
 from tiers.versions import get_version, list_versions, note
 
 REVIEW_CAUSE: Final = "review"
-BATCH_MEMBERS: Final = 2_000
+REVIEWERS: Final = 2
+"""Batches that are reviewed at once."""
 MANY: Final = 20_000
 """From so many due members on, one pass over all activity is cheaper than looking each of them up."""
-WRITTEN_AT_ONCE: Final = 20_000
-_LATE_DAYS: Final = 2
-"""How many days back a posting may still have changed what was proposed seconds ago; see docs/decisions/tiers.md."""
-
-
-class ReviewBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What one batch decided, by kind; `reviewed` 0 means that nobody is due any more (or another reviewer has them).
-
-    Members whose review only found out that there is nothing to decide are in `reviewed` and in no kind.
-    """
-
-    reviewed: int
-    kinds: Counter[str]
 
 
 class ReviewTotals(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,17 +81,19 @@ async def review_due(
     *,
     programme_id: UUID,
     moment: datetime,
-    limit: int = BATCH_MEMBERS,
+    limit: int = LOCKED_AT_ONCE,
     ladder_code: str = DEFAULT_LADDER,
-) -> ReviewBatch:
+) -> Written:
     """Review up to `limit` members due at `moment`, those due longest first, in the caller's transaction.
+
+    No member written means that nobody is due any more, or that another reviewer has them.
 
     Who is due is written in the member's own row, so a review that stops half way goes on where it stopped, and two
     at once share the work (rows that another one holds are skipped).
     """
     rules = await load_rules(connection, programme_id=programme_id, ladder_code=ladder_code, moment=moment)
     if rules is None:
-        return ReviewBatch(reviewed=0, kinds=Counter())
+        return Written(members=0, kinds=Counter())
     columns = member_tier_table.c
     due = (
         select(columns.member_id)
@@ -116,9 +106,9 @@ async def review_due(
     # A statement of its own: the next one sees what was posted before these locks.
     members = (await connection.scalars(due)).all()
     if not members:
-        return ReviewBatch(reviewed=0, kinds=Counter())
-    bulk = Bulk(rules, occasion="due", moment=moment, members=f"m.member_id = ANY ({_ids(members)})")
-    return await _write_decided(connection, rules, bulk.decided(), cause=REVIEW_CAUSE)
+        return Written(members=0, kinds=Counter())
+    bulk = Bulk(rules, occasion="due", moment=moment, members=among(members))
+    return await write_decided(connection, rules, bulk.decided(), cause=REVIEW_CAUSE)
 
 
 async def review_all(
@@ -126,22 +116,31 @@ async def review_all(
     *,
     programme_id: UUID,
     moment: datetime,
-    batch_size: int = BATCH_MEMBERS,
+    batch_size: int = LOCKED_AT_ONCE,
     ladder_code: str = DEFAULT_LADDER,
     many: int = MANY,
 ) -> ReviewTotals:
     """Review everybody due at `moment`, one transaction a batch; `many` of them by one pass over all activity."""
-    done = Counter[str]()
-    if await _count_due(engine, programme_id, ladder_code, moment, most=many) >= many:
-        done += await _review_many(engine, programme_id, ladder_code, moment)
-    while True:
-        async with transaction(engine) as connection:
-            batch = await review_due(
-                connection, programme_id=programme_id, moment=moment, limit=batch_size, ladder_code=ladder_code
-            )
-        done += batch.kinds + Counter(reviewed=batch.reviewed)
-        if batch.reviewed == 0:
-            return ReviewTotals(**{field: done[field] for field in ReviewTotals.__struct_fields__})
+    done = await _review_many(engine, programme_id, ladder_code, moment, many=many)
+
+    async def review_the_rest() -> Counter[str]:
+        counted = Counter[str]()
+        while True:
+            async with transaction(engine) as connection:
+                batch = await review_due(
+                    connection, programme_id=programme_id, moment=moment, limit=batch_size, ladder_code=ladder_code
+                )
+            if batch.members == 0:
+                return counted
+            counted += batch.counted
+
+    async with asyncio.TaskGroup() as group:
+        reviewers = [group.create_task(review_the_rest()) for _ in range(REVIEWERS)]
+    return _totals(sum((reviewer.result() for reviewer in reviewers), done))
+
+
+def _totals(done: Counter[str]) -> ReviewTotals:
+    return ReviewTotals(**{field: done[field] for field in ReviewTotals.__struct_fields__})
 
 
 async def start_versions(
@@ -160,7 +159,11 @@ async def start_versions(
         assert rules is not None  # noqa: S101  (one is in force)
         await connection.execute(_BEGIN, _beginning(rules))
     cause = f"policy:{new.version}"
-    done = await _pass_over(engine, rules, "start", moment, cause=cause, members="true")
+    dates = SharedDates.find(rules, moment=moment, valid_until=None)
+    done = await pass_over(engine, rules, "start", moment, cause=cause, members="true", dates=dates)
+    if dates is not None:
+        others = f"NOT ({dates.members})"
+        done += await pass_over(engine, rules, "start", moment, cause=cause, members=others)
     async with transaction(engine) as connection:
         found = await get_version(connection, programme_id=programme_id, version=new.version, ladder_code=ladder_code)
         if found.started_at is None:
@@ -176,7 +179,7 @@ async def start_versions(
                 action="started",
                 by="system:review",
             )
-    return ReviewTotals(**{field: done[field] for field in ReviewTotals.__struct_fields__})
+    return _totals(done)
 
 
 _STARTED: Final = text("""
@@ -209,138 +212,50 @@ def _beginning(rules: Rules) -> dict[str, Any]:
     }
 
 
-async def _count_due(engine: AsyncEngine, programme_id: UUID, ladder_code: str, moment: datetime, *, most: int) -> int:
-    columns = member_tier_table.c
-    due = select(columns.member_id).filter_by(programme_id=programme_id, ladder_code=ladder_code)
-    async with transaction(engine) as connection:
-        return len((await connection.scalars(due.where(columns.review_at <= moment).limit(most))).all())
-
-
-async def _review_many(engine: AsyncEngine, programme_id: UUID, ladder_code: str, moment: datetime) -> Counter[str]:
+async def _review_many(
+    engine: AsyncEngine, programme_id: UUID, ladder_code: str, moment: datetime, *, many: int
+) -> Counter[str]:
+    """Review most of those due, if they are `many`: first those whose tier ends on the same day, if they are most."""
+    done = Counter[str]()
     async with transaction(engine) as connection:
         rules = await load_rules(connection, programme_id=programme_id, ladder_code=ladder_code, moment=moment)
+        due = await _count_due(connection, programme_id, ladder_code, moment)
     if rules is None:
-        return Counter()
-    due = f"m.review_at <= CAST({quote(moment.isoformat())} AS timestamptz)"
-    return await _pass_over(engine, rules, "due", moment, cause=REVIEW_CAUSE, members=due)
-
-
-async def _pass_over(
-    engine: AsyncEngine, rules: Rules, occasion: Occasion, moment: datetime, *, cause: str, members: str
-) -> Counter[str]:
-    """Propose what becomes of many members in one query, and write it in batches.
-
-    COPY is the one statement that may write and still be planned in parallel; the rows go through as bytes.
-    """
-    run_id = uuid4()
-    async with engine.connect() as reading, engine.connect() as writing:
-        in_grace = await reading.scalar(_IN_GRACE, {"programme_id": rules.version.programme_id})
-        bulk = Bulk(
+        return done
+    for dates in (_dates_of_most(rules, due, moment), None):
+        if due.total() < many:
+            break
+        done += await pass_over(
+            engine,
             rules,
-            occasion=occasion,
-            moment=moment,
-            members=members,
-            graced=bool(in_grace) or rules.policy.grace_days > 0,
+            "due",
+            moment,
+            cause=REVIEW_CAUSE,
+            members=f"m.review_at <= {moment_sql(moment)}",
+            dates=dates,
         )
-        await reading.execute(text("SET LOCAL work_mem = '256MB'"))
-        listed = ", ".join(DECIDED)
-        proposed = await copy_across(
-            reading,
-            f"COPY (SELECT {quote(str(run_id))}::uuid, row_number() OVER (), {listed} FROM ({bulk.decided()}) decided) "
-            "TO STDOUT (FORMAT binary)",
-            writing,
-            f"COPY tier_proposal (run_id, number, {listed}) FROM STDIN (FORMAT binary)",
-        )
-        await writing.commit()
-        since = rules.day_of(moment) - timedelta(days=_LATE_DAYS)
-        done = Counter[str]()
-        for first in range(1, proposed + 1, WRITTEN_AT_ONCE):
-            chosen = f"""
-                SELECT {listed} FROM tier_proposal p
-                WHERE run_id = {quote(str(run_id))} AND number BETWEEN {first} AND {first + WRITTEN_AT_ONCE - 1}
-            """
-            batch = await _write_decided(writing, rules, chosen, cause=cause, unless_since=since.isoformat())
-            await writing.commit()
-            done += batch.kinds + Counter(reviewed=batch.reviewed)
-        if occasion == "start":
-            done += await _start_the_rest(writing, rules, run_id, moment, cause=cause)
-        await writing.execute(text("DELETE FROM tier_proposal WHERE run_id = :run_id"), {"run_id": run_id})
-        await writing.commit()
+        if dates is None:
+            break
+        del due[dates.valid_until]
     return done
 
 
-async def _start_the_rest(
-    connection: AsyncConnection, rules: Rules, run_id: UUID, moment: datetime, *, cause: str
-) -> Counter[str]:
-    """Decide again, under lock, about those to whom something happened since it was proposed.
-
-    Reviews need no such thing: who was not written is still due.
-    """
-    left = (await connection.scalars(_LEFT, {"run_id": run_id, "code": rules.policy.code})).all()
-    done = Counter[str]()
-    for first in range(0, len(left), BATCH_MEMBERS):
-        columns = member_tier_table.c
-        chosen = select(columns.member_id).filter_by(ladder_code=rules.policy.code)
-        chosen = chosen.where(columns.member_id.in_(left[first : first + BATCH_MEMBERS])).order_by(columns.member_id)
-        members = (await connection.scalars(chosen.with_for_update())).all()
-        bulk = Bulk(rules, occasion="start", moment=moment, members=f"m.member_id = ANY ({_ids(members)})")
-        batch = await _write_decided(connection, rules, bulk.decided(), cause=cause)
-        await connection.commit()
-        done += batch.kinds + Counter(reviewed=batch.reviewed)
-    return done
+def _dates_of_most(rules: Rules, due: Counter[datetime | None], moment: datetime) -> SharedDates | None:
+    """The days of those whose tier ends at the same moment as that of most members; None where that is too few."""
+    (until, members) = max(due.items(), key=lambda each: each[1], default=(None, 0))
+    if until is None or until > moment or 2 * members < due.total():
+        return None
+    return SharedDates.find(rules, moment=moment, valid_until=until)
 
 
-_LEFT: Final = text("""
-    SELECT p.member_id FROM tier_proposal p
-    JOIN member_tier m ON m.member_id = p.member_id AND m.ladder_code = :code
-    WHERE p.run_id = :run_id AND p.kind IS NOT NULL AND m.change_sequence = p.was_sequence
-    ORDER BY p.member_id
-""")
-
-_IN_GRACE: Final = text("""
-    SELECT EXISTS (SELECT FROM member_tier WHERE programme_id = :programme_id AND grace_until IS NOT NULL)
-""")
-
-
-async def _write_decided(
-    connection: AsyncConnection, rules: Rules, decided: str, *, cause: str, unless_since: str | None = None
-) -> ReviewBatch:
-    """Write the decisions that a query has as rows, where nothing was decided about the member since.
-
-    With `unless_since` the decisions are proposals: members who did anything since that day are left to a review.
-    """
-    code, programme = quote(rules.policy.code), quote(str(rules.version.programme_id))
-    state = ", ".join(f"{name} = d.{name}" for name in STATE)
-    busy = ""
-    if unless_since is not None:
-        metrics = ", ".join(quote(metric) for metric in rules.metrics) or "''"
-        busy = f"""
-            AND NOT EXISTS (SELECT FROM tier_activity a WHERE a.member_id = m.member_id
-                AND a.metric IN ({metrics}) AND a.day >= {quote(unless_since)})
-        """
-    statement = f"""
-        WITH decided AS MATERIALIZED ({decided}), moved AS (
-            UPDATE member_tier m SET {state} FROM decided d
-            WHERE m.member_id = d.member_id AND m.ladder_code = {code} AND m.programme_id = {programme}
-                AND m.change_sequence = d.was_sequence {busy}
-            RETURNING m.member_id, d.kind, d.from_tier, d.reasons, m.change_sequence, m.ladder_version, m.tier_code,
-                m.changed_at, m.valid_until, m.grace_until
-        ), told AS (
-            INSERT INTO tier_change (member_id, ladder_code, sequence, programme_id, kind, cause, ladder_version,
-                from_tier, to_tier, reasons, at, valid_until, grace_until)
-            -- Not joined with what was decided: nobody can estimate that, and a nested loop over it is ruinous.
-            SELECT member_id, {code}, change_sequence, {programme}, kind, {quote(cause)}, ladder_version,
-                from_tier, tier_code, reasons, changed_at, valid_until, grace_until
-            FROM moved WHERE kind IS NOT NULL
-        )
-        SELECT kind, count(*) FROM moved GROUP BY kind
-    """
-    counted = await fetch(connection, statement)
-    return ReviewBatch(
-        reviewed=sum(number for _, number in counted),
-        kinds=Counter({kind: number for kind, number in counted if kind is not None}),
+async def _count_due(
+    connection: AsyncConnection, programme_id: UUID, ladder_code: str, moment: datetime
+) -> Counter[datetime | None]:
+    """How many are due, by when their tier ends; of those in their grace, by None."""
+    columns = member_tier_table.c
+    until = case((columns.grace_until.is_(None), columns.valid_until))
+    query = select(until.label("ends"), func.count().label("members")).filter_by(
+        programme_id=programme_id, ladder_code=ladder_code
     )
-
-
-def _ids(members: Any) -> str:
-    return quote("{" + ",".join(member.hex for member in members) + "}") + "::uuid[]"
+    rows = await connection.execute(query.where(columns.review_at <= moment).group_by(until))
+    return Counter({row.ends: row.members for row in rows})

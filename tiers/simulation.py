@@ -20,6 +20,7 @@ from loyalty.kit.clock import add_months
 from loyalty.kit.driver import fetch
 from loyalty.kit.errors import NotFoundError
 from tiers.bulk import TODAY, Bulk
+from tiers.bulk_dates import SharedDates
 from tiers.changes import Reason, TierChange
 from tiers.deciding import Reading, Rules, decide_start
 from tiers.policies import DEFAULT_LADDER, PolicyVersion, Tier, TierPolicy
@@ -118,7 +119,14 @@ async def simulate(
     present = await load_rules(connection, programme_id=programme_id, ladder_code=policy.code, moment=moment)
     rules = await _rules_of(connection, present, programme_id, policy, moment)
     since = add_months(rules.day_of(moment), -LIABILITY_MONTHS)
-    bulk = Bulk(rules, occasion="start", moment=moment, points_since=since, strangers=present is None)
+    bulk = Bulk(
+        rules,
+        occasion="start",
+        moment=moment,
+        points_since=since,
+        strangers=present is None,
+        dates=await _shared_dates(connection, rules, moment),
+    )
     await connection.execute(text("SET LOCAL work_mem = '256MB'"))
     answer = await fetch(connection, _query(bulk))
     return _result(rules, present, answer, moment, member_count)
@@ -206,6 +214,19 @@ async def _rules_of(
     )
     return Rules(version, zone)
 
+
+async def _shared_dates(connection: AsyncConnection, rules: Rules, moment: datetime) -> SharedDates | None:
+    """The days of everybody, unless something was decided about a member later than the moment that is asked about."""
+    later = {"programme_id": rules.version.programme_id, "code": rules.policy.code, "moment": moment}
+    if await connection.scalar(_CHANGED_LATER, later):
+        return None
+    return SharedDates.find(rules, moment=moment, valid_until=None)
+
+
+_CHANGED_LATER: Final = text("""
+    SELECT EXISTS (SELECT FROM member_tier
+        WHERE programme_id = :programme_id AND ladder_code = :code AND changed_at > :moment)
+""")
 
 _ZONE: Final = text("SELECT time_zone FROM programme WHERE id = :programme_id")
 

@@ -88,7 +88,6 @@ member_tier_table: Final = Table(
         "member_id",
         postgresql_where=text("review_at IS NOT NULL"),
     ),
-    Index(None, "programme_id", "ladder_code", "tier_code"),
     postgresql_with={"fillfactor": 90},
 )
 
@@ -124,6 +123,12 @@ tier_activity_table: Final = Table(
     Column("day", Date, primary_key=True),
     Column("programme_id", Uuid, nullable=False),
     Column("amount", BigInteger, nullable=False),
+    Index(
+        "tier_activity_day_idx",
+        "day",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 32, "autosummarize": True},
+    ),
     postgresql_with={"fillfactor": 90},
 )
 """What counted towards a metric on one day of the programme's calendar, refunds already taken off."""

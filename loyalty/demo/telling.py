@@ -92,7 +92,7 @@ class Teller:
             await posting.settle(self._connection, member_id=member_id)
         if day.weekday() == _REVIEW_WEEKDAY or day == self._story.days[-1].day:
             moment = datetime.combine(day, time(0, 17), self._zone)
-            while (await review_due(self._connection, programme_id=self._brand.programme.id, moment=moment)).reviewed:
+            while (await review_due(self._connection, programme_id=self._brand.programme.id, moment=moment)).members:
                 pass
 
     def _expect_expiry(self, member_id: UUID, day: date) -> None:

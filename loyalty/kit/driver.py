@@ -33,20 +33,6 @@ async def fetch(
         return await (await driver.execute(statement, parameters)).fetchall()
 
 
-async def copy_across(source: AsyncConnection, out: str, target: AsyncConnection, into: str) -> int:
-    """Copy rows from one connection to another as the bytes they are; answers how many.
-
-    `out` is a COPY TO STDOUT and `into` a COPY FROM STDIN of the same format. Both are whole statements without
-    parameters, because COPY takes none: whoever calls has quoted every value. Raises DBAPIError.
-    """
-    async with _driver(source) as reading, _driver(target) as writing:
-        read, written = reading.cursor(), writing.cursor()
-        async with read.copy(out.encode()) as rows, written.copy(into.encode()) as table:
-            async for block in rows:
-                await table.write(block)
-        return written.rowcount
-
-
 class Session:
     """A connection of the pool's for transactions that follow each other, each begun by its first statement.
 
