@@ -199,6 +199,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     claim_blocker: ClaimBlocker | None = None
     points: int = 0
     pin_required: bool = False
+    pin_locked: bool = False
+    """Its PIN was wrong too often: nobody's is looked at before the brand has unlocked it, claimed or not."""
     suspected: bool = False
     """The scans look like those of several copies: no more claims until the brand has looked at it."""
     diverted: bool = False
@@ -237,6 +239,7 @@ def judge(
         claim_blocker=blocker,
         points=item.points,
         pin_required=item.range.policy.pin_required,
+        pin_locked=_pin_locked(item, settings),
         suspected=suspected,
         diverted=_diverted(item.range.region, None if place is None else place.region),
     )
@@ -254,9 +257,13 @@ def claim_blocker(
         ("not_activated", item.state not in LIVE_STATES),
         ("suspected_copy", suspected),
         ("expired", item.expired(sighting.at) and not settings.claim_expired),
-        ("pin_locked", item.range.policy.pin_required and item.record.pin_failures >= settings.pin_tries),
+        ("pin_locked", _pin_locked(item, settings)),
     )
     return next((blocker for blocker, holds in blocked if holds), None)
+
+
+def _pin_locked(item: Item, settings: ItemSettings) -> bool:
+    return item.range.policy.pin_required and item.record.pin_failures >= settings.pin_tries
 
 
 def looks_copied(recent: list[Sighting], settings: ItemSettings = DEFAULT_SETTINGS) -> bool:

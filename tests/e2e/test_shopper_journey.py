@@ -57,7 +57,7 @@ WORDS = {
         collect="Collect 120 points",
         collected="120 points collected",
         see_card="See my card",
-        refused="Somebody collected these first",
+        refused="Somebody collected this first",
         claimed="were collected by another member",
     ),
     "zh": Words(
@@ -69,7 +69,7 @@ WORDS = {
         collect="领取 120 积分",
         collected="已领取 120 积分",
         see_card="查看会员卡",
-        refused="积分已被他人领取",
+        refused="已被他人领取",
         claimed="积分已由另一位会员",
     ),
 }

@@ -23,7 +23,6 @@ from loyalty.items.verdicts import ClaimBlocker, Verdict
 from loyalty.web.i18n import Formats
 from loyalty.web.member.verdict_view import VerdictView, view_verdict
 from loyalty.web.ornament import bands
-from loyalty.web.rendering import keep_days_whole
 from loyalty.web.shapes import Shape, slot
 
 
@@ -50,6 +49,7 @@ class ItemView(msgspec.Struct, frozen=True, kw_only=True):
     claim_blocker: ClaimBlocker | None
     points: int
     pin_required: bool
+    pin_locked: bool
     pin_tries_left: int | None
     pin_missing: bool
 
@@ -86,6 +86,7 @@ def view_item(
         claim_blocker=verdict.claim_blocker,
         points=verdict.points,
         pin_required=verdict.pin_required,
+        pin_locked=verdict.pin_locked,
         pin_tries_left=pin_tries_left,
         pin_missing=pin_missing,
     )
@@ -108,6 +109,11 @@ def _moment(moment: datetime | None, write: Callable[[datetime], str]) -> str:
     return write(moment) if moment is not None else ""
 
 
+def _unbroken(moment: str) -> str:
+    """A moment in a sentence, on one line."""
+    return f'<span class="nowrap">{moment}</span>' if moment else ""
+
+
 _FILLINGS: Final[Mapping[str, _Filling]] = {
     "gtin": lambda verdict, _: escape(verdict.gtin),
     "serial": lambda verdict, _: escape(verdict.serial),
@@ -115,7 +121,7 @@ _FILLINGS: Final[Mapping[str, _Filling]] = {
     "join_address": lambda verdict, _: escape(f"/join?item={quote(item_address(verdict.gtin, verdict.serial))}"),
     "first_iso": lambda verdict, formats: _moment(verdict.first_scanned_at, formats.iso),
     "first_moment": lambda verdict, formats: _moment(verdict.first_scanned_at, formats.moment),
-    "first": lambda verdict, formats: keep_days_whole(_moment(verdict.first_scanned_at, formats.moment)),
-    "since": lambda verdict, formats: keep_days_whole(_moment(verdict.yours_since, formats.moment)),
-    "claimed": lambda verdict, formats: keep_days_whole(_moment(verdict.claimed_at, formats.day)),
+    "first": lambda verdict, formats: _unbroken(_moment(verdict.first_scanned_at, formats.moment)),
+    "since": lambda verdict, formats: _unbroken(_moment(verdict.yours_since, formats.moment)),
+    "claimed": lambda verdict, formats: _unbroken(_moment(verdict.claimed_at, formats.day)),
 }

@@ -37,7 +37,7 @@ async def test_a_second_member_is_refused_kindly_and_loses_nothing(
     response = await other_browser.send(f"{item}/claim")
 
     assert response.status_code == 409
-    assert other_browser.heading == "Somebody collected these first"
+    assert other_browser.heading == "Somebody collected this first"
     await other_browser.get(item)
     assert "were collected by another member" in other_browser.words
     assert "Collect 120 points" not in other_browser.words
