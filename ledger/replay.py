@@ -65,6 +65,7 @@ class AccountReplay:
         self.classes: dict[str, int] = {"member": 0, "pending": 0, "held": 0, "debt": 0}
         self.lots: dict[int, Lot] = {}
         self.holds: dict[bytes, Hold] = {}
+        self._expired_lots: Final[dict[int, int]] = {}
         self.programme_id: bytes | None = None
         self.sequence = 0
         self.head = b""
@@ -167,10 +168,20 @@ class AccountReplay:
                 origin_seq=entry.lot_origin_seq,
                 pending=entry.credit == "pending",
             )
-        if entry.kind == "reinstate" and entry.lot_origin_seq in self.lots:
-            self.lots[entry.lot_origin_seq].expired -= amount
+        if entry.kind == "expire" and entry.lots:
+            self._expired_lots[sequence] = entry.lots[0]
+        elif entry.kind == "reinstate":
+            self._reinstate(entry)
         if entry.lots is not None:
             self._take(entry, entry.lots, entry.amounts or [])
+
+    def _reinstate(self, entry: EntryRow) -> None:
+        """Points come back from the lot that its expiry took them from, which may be a reinstated one itself."""
+        lot = self.lots.get(self._expired_lots.get(entry.reverses or 0, 0))
+        if lot is None or lot.expired < entry.amount:
+            self._problem(entry.seq, f"it reinstates more than expiry {entry.reverses} took")
+        else:
+            lot.expired -= entry.amount
 
     def _take(self, entry: EntryRow, lots: Sequence[int], amounts: Sequence[int]) -> None:
         if sum(amounts) != entry.amount or len(lots) != len(amounts):

@@ -30,7 +30,9 @@ BEGIN
                                 origin_member, origin_seq, open, pending)
         VALUES (a.member_id, a.unit, a.seq, v_left, v_left, e.lot_expires_at, e.lot_available_at, e.lot_priority,
                 e.lot_origin_member, e.lot_origin_seq, true, coalesce(v_pending, false));
-        a.next_due := least(a.next_due, e.lot_expires_at, CASE WHEN v_pending THEN e.lot_available_at END);
+        -- A lot without an expiry of its own goes when the member has been idle for too long, which may be by now.
+        a.next_due := least(
+            a.next_due, e.lot_expires_at, CASE WHEN v_pending THEN e.lot_available_at ELSE a.idle_expires_at END);
     END IF;
     RETURN a;
 END

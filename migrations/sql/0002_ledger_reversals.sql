@@ -235,7 +235,9 @@ BEGIN
         PERFORM ledger.refuse('expiry_in_past', jsonb_build_object('expires_at', p_expires));
     END IF;
     v_lot := o.lots[1];
-    SELECT least(o.amount - ledger.reversed_so_far(ARRAY[p_member], p_unit, p_member, p_seq), expired) INTO v_left
+    SELECT least(o.amount - ledger.reversed_so_far(ARRAY[p_member], p_unit, p_member, p_seq), expired),
+        coalesce(origin_member, p_member), coalesce(origin_seq, v_lot)
+    INTO v_left, e.lot_origin_member, e.lot_origin_seq
     FROM ledger.filed_lot WHERE member_id = p_member AND unit = p_unit AND seq = v_lot;
     e.amount := coalesce(p_amount, v_left);
     IF e.amount > v_left OR (p_amount IS NULL AND v_left = 0) THEN
@@ -256,8 +258,6 @@ BEGIN
     e.reverses := p_seq;
     e.effective_at := a.last_at;
     e.lot_expires_at := p_expires;
-    e.lot_origin_member := p_member;
-    e.lot_origin_seq := v_lot;
     a := ledger.touch(a, u, a.last_at);
     a := ledger.grant_points(a, e);
     PERFORM ledger.save_account(a);

@@ -42,6 +42,18 @@ async def test_points_come_home_to_the_lot_they_left_not_to_an_older_one_of_the_
     assert left == [10, 0, 0], "the points stayed with the wrong member"
 
 
+async def test_points_that_come_back_to_who_has_been_idle_for_too_long_expire_at_once(
+    book: Book, member: UUID, other: UUID
+) -> None:
+    await book.unit(expiry_kind="after_activity", expiry_months=0)
+    await book.claw_back(member, 1)
+    await book.merge(member, other)
+    await book.earn(other, 1, effective_at=NEW_YEAR - 2 * A_DAY)  # repays the debt that was taken over
+    await book.unmerge(member, other)
+    assert [kind for kind, *_ in await book.kinds(other)][-1] == "expire"
+    assert await book.spendable(other) == 0
+
+
 async def test_a_merger_that_moves_nothing_leaves_no_account_without_entries(
     book: Book, member: UUID, other: UUID
 ) -> None:

@@ -336,6 +336,19 @@ async def test_a_reinstated_lot_is_the_own_lot_of_its_earn(book: Book, member: U
     assert (answer.posted, answer.debt) == (0, 0)
 
 
+async def test_what_was_reinstated_again_and_again_is_still_the_own_lot_of_its_earn(book: Book, member: UUID) -> None:
+    await book.unit()
+    earned = await book.earn(member, 20, expires_at=NEW_YEAR + A_DAY)
+    for day, sequence, expires_at in ((2, 2, NEW_YEAR + 3 * A_DAY), (4, 4, None)):
+        await book.at(NEW_YEAR + day * A_DAY)
+        await settle(book.connection, member_id=member)
+        back = {"sequence": sequence, "amount": 1, "expires_at": expires_at}
+        await reinstate(book.connection, member_id=member, key=book.key(), source="test", **back)
+    await book.earn(member, 93, expires_at=NEW_YEAR + 30 * A_DAY)
+    await book.reverse(member, earned.sequence)
+    assert await book.open_lots(member) == [(93, NEW_YEAR + 30 * A_DAY)], "another earn's points were taken"
+
+
 async def test_adjustments_have_a_reason_and_above_the_limit_a_second_person(book: Book, member: UUID) -> None:
     await book.unit(adjust_limit=100)
     given = await book.adjust(member, 100)
