@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.closing import close_books
 from ledger.sweep import Swept, sweep
+from loyalty.campaigns.draws.settling import draw_what_is_due
 from loyalty.campaigns.giving import find_audience, give_on_birthdays, give_on_tier_entry
 from loyalty.items.epcis.capturing import CAPTURE_TASK, unfinished_captures, work_on_capture
 from loyalty.items.keys import MasterKeys
@@ -193,6 +194,14 @@ async def give_benefits(context: JobContext, timestamp: int) -> None:  # noqa: A
         logger.info("gave %d benefits for tiers and birthdays", given)
 
 
+async def draw_prizes(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
+    """Each minute: draw what has closed, and give the prizes that wait."""
+    parts = _parts(context)
+    given = await draw_what_is_due(parts.engine, parts.keyring)
+    if given:
+        logger.info("gave %d prizes", given)
+
+
 SCHEDULE: Final = (
     (settle, "* * * * *"),
     (close_ledger, "*/2 * * * *"),
@@ -204,6 +213,7 @@ SCHEDULE: Final = (
     (resume_captures, "* * * * *"),
     (resume_issues, "* * * * *"),
     (give_benefits, "*/5 * * * *"),
+    (draw_prizes, "* * * * *"),
     (watch_scans, "*/2 * * * *"),
 )
 

@@ -10,8 +10,12 @@ from loyalty.web.i18n import Translator
 
 def reward_words(terms: MissionTerms, t: Translator, *, benefits: Mapping[str, str]) -> str:
     """`50 points and “Treatment”`; `benefits` are the names of templates by code."""
-    points = t("missions.reward", n=terms.points)
-    if terms.benefit is None:
-        return points
-    benefit = t("missions.reward_benefit", name=benefits.get(terms.benefit, terms.benefit))
-    return t("missions.both", points=points, benefit=benefit) if terms.points else benefit
+    said = [t("missions.reward", n=terms.points)] if terms.points else []
+    if terms.benefit is not None:
+        said.append(t("missions.reward_benefit", name=benefits.get(terms.benefit, terms.benefit)))
+    if terms.draw is not None:
+        said.append(t("missions.reward_entry"))
+    first, *others = said
+    for other in others:
+        first = t("missions.both", one=first, other=other)
+    return first

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from ledger import posting
 from loyalty.campaigns.bonus.campaign import CAMPAIGN_PREFIX, create_campaign
+from loyalty.campaigns.draws.draw import publish_draw
 from loyalty.campaigns.missions.mission import MISSION_PREFIX, BuyTimes, MissionTerms, publish_mission
 from loyalty.items.exports import create_export
 from loyalty.items.keys import FILE_NAME, MasterKeys
@@ -51,6 +52,7 @@ PATTERNS = {
     "lot": re.compile(".{1,200}"),
     "gtin": re.compile("[0-9]{8,14}"),
     "campaign_id": re.compile("ecp_[0-9A-Za-z]{26}"),
+    "draw_id": re.compile("prz_[0-9A-Za-z]{26}"),
     "mission_id": re.compile("msn_[0-9A-Za-z]{26}"),
     "ladder": re.compile("[a-z0-9][a-z0-9-]{0,39}"),
 }
@@ -121,6 +123,21 @@ async def _populate(settings: Settings) -> dict[str, str]:
             terms=MissionTerms(name=name, task=BuyTimes(times=1), points=10),
             published_by="ann",
         )
+        draw = await publish_draw(
+            connection,
+            open_keyring(settings),
+            programme_id=brand.id,
+            code="new-year",
+            definition={
+                "name": name,
+                "prizes": [{"code": "points", "name": name, "count": 1, "points": 10}],
+                "places": 1_000_000,
+                "price_points": 1,
+                "per_member": 1_000_000,
+            },
+            closes_at=utc_now() + timedelta(days=1),
+            published_by="ann",
+        )
     await engine.dispose()
     assert held.hold_id is not None
     return {
@@ -138,6 +155,7 @@ async def _populate(settings: Settings) -> dict[str, str]:
         "printer_id": printer.public_id,
         "lot": "L1",
         "campaign_id": public_id(CAMPAIGN_PREFIX, campaign.id),
+        "draw_id": draw.public_id,
         "mission_id": public_id(MISSION_PREFIX, mission.id),
     }
 

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.units import list_units
+from loyalty.campaigns.draws.draw import find_draw
 from loyalty.campaigns.missions.tables import mission_table
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError
@@ -55,13 +56,16 @@ Task: TypeAlias = SignIn | CompleteProfile | ScanProducts | BuyTimes
 
 
 class MissionTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is to be done, and what there is for it: `points`, a benefit of the template `benefit`, or both."""
+    """What is to be done, and what there is for it: `points`, a benefit of the template `benefit`, an entry in a prize
+    draw (`draw`, its code), or several of these.
+    """
 
     name: dict[str, str]
     task: Task
     points: int = 0
     unit: str = "points"
     benefit: str | None = None
+    draw: str | None = None
 
     @property
     def kind(self) -> str:
@@ -93,9 +97,11 @@ class Mission(msgspec.Struct, frozen=True, kw_only=True):
 def check_mission(terms: MissionTerms) -> None:
     """Refuse a mission without steps or reward. Raises InvalidInputError naming the field."""
     check_name(terms.name)
-    check_range(terms.points, "points", least=0 if terms.benefit else 1, most=MOST_POINTS)
-    if terms.benefit is not None:
-        check_code(terms.benefit, "benefit")
+    check_range(terms.points, "points", least=0 if terms.benefit or terms.draw else 1, most=MOST_POINTS)
+    for field in ("benefit", "draw"):
+        code: str | None = getattr(terms, field)
+        if code is not None:
+            check_code(code, field)
     check_range(terms.steps, "task", least=1, most=MOST_STEPS)
     if isinstance(terms.task, CompleteProfile) and len(set(terms.task.fields)) < len(terms.task.fields):
         raise InvalidInputError("a field is named twice", field="task.fields")
@@ -114,7 +120,7 @@ async def publish_mission(
     """Begin a mission now or later.
 
     Raises InvalidInputError naming the field, ConflictError (`code` is taken; the template gives nothing now),
-    UnknownTemplateError.
+    UnknownTemplateError, NotFoundError (`draw`).
     """
     check_code(code)
     check_mission(terms)
@@ -122,6 +128,8 @@ async def publish_mission(
         raise InvalidInputError(f"there is no unit {terms.unit[:20]!r} in this programme", field="unit")
     if terms.benefit is not None:
         await get_published(connection, programme_id=programme_id, code=terms.benefit)
+    if terms.draw is not None:
+        await find_draw(connection, programme_id=programme_id, code=terms.draw)
     start = starts_at or utc_now()
     if ends_at is not None and ends_at <= start:
         raise InvalidInputError("it ends before it starts", field="ends_at")

@@ -17,6 +17,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.campaigns.awards import award
+from loyalty.campaigns.draws.draw import find_draw
+from loyalty.campaigns.draws.entering import give_entry
 from loyalty.campaigns.missions.mission import (
     BuyTimes,
     CompleteProfile,
@@ -152,7 +154,7 @@ async def collect(
     """Give a member the reward of a mission that is complete; collected again, it is the same answer.
 
     Raises MissionOpenError, NotFoundError (no such mission runs), and where its benefit cannot be given now what
-    `benefits.issuing.issue` raises; then nothing is given.
+    `benefits.issuing.issue` raises, where its draw cannot be entered what `draws.entering` does; then nothing is given.
     """
     found = [
         each
@@ -210,6 +212,11 @@ async def _reward(
             key=f"mission:{mission.id}",
             source=f"mission:{mission.code}",
             campaign=mission.code,
+        )
+    if terms.draw is not None:
+        draw = await find_draw(connection, programme_id=programme.id, code=terms.draw)
+        await give_entry(
+            connection, draw, member_id=member_id, key=f"mission:{mission.id}", source=f"mission:{mission.code}"
         )
     return at
 

@@ -24,6 +24,18 @@ _MISSION: Final = {
     "benefit": "welcome",
 }
 
+_DRAW: Final = {
+    "name": {"zh": "新年抽奖", "en": "New Year draw"},
+    "prizes": [
+        {"code": "tea-set", "name": {"zh": "茶具一套", "en": "A tea set"}, "count": 3, "benefit": "tea-set"},
+        {"code": "points", "name": {"zh": "500 积分", "en": "500 points"}, "count": 50, "points": 500},
+    ],
+    "places": 1000,
+    "price_points": 50,
+    "per_member": 5,
+    "beacon": {"zh": "次日上证指数收盘点位", "en": "The closing index of the Shanghai exchange on the next day"},
+}
+
 REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "createCampaign": {"code": "double-day-2026", "definition": _DEFINITION, **_ACTOR},
     "saveCampaignDraft": {"definition": {**_DEFINITION, "budget_points": 600000}, "seen": 1, **_ACTOR},
@@ -38,6 +50,9 @@ REQUESTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "stopCampaign": _STEP,
     "createMission": {"code": "seven-days", "definition": _MISSION, **_ACTOR},
     "stopMission": _ACTOR,
+    "createDraw": {"code": "new-year", "definition": _DRAW, "closes_at": "2027-01-10T16:00:00Z", **_ACTOR},
+    "withdrawDraw": _ACTOR,
+    "drawPrizes": {"beacon": "3,312.55", **_ACTOR},
 }
 
 ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -74,4 +89,14 @@ ANSWERS: Final[Mapping[str, Mapping[str, Any]]] = {
         ]
     },
     "checkIn": {"first": True},
+    "enterDraw": {
+        "draw_id": "prz_01KA0B1C2D3E4F5G6H7J8K9M0R",
+        "number": 17,
+        "ticket": "7K3M0QX2Z9V4",
+        "source": "points",
+        "points": 50,
+        "entered_at": _MOMENT,
+        "prize": None,
+        "given_at": None,
+    },
 }

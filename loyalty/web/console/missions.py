@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty.campaigns.draws.draw import list_draws
 from loyalty.campaigns.missions.mission import (
     MISSION_PREFIX,
     BuyTimes,
@@ -24,7 +25,7 @@ from loyalty.campaigns.missions.mission import (
 )
 from loyalty.campaigns.missions.progress import collected
 from loyalty.kit.clock import end_of_local_day, utc_now
-from loyalty.kit.errors import ConflictError, InvalidInputError
+from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError
 from loyalty.kit.ids import new_id, parse_public_id, public_id
 from loyalty.web.console.campaign_forms import read_day, read_number
 from loyalty.web.console.desk import console_page, words
@@ -33,14 +34,20 @@ from loyalty.web.i18n import Translator
 from loyalty.web.mission_words import reward_words
 from loyalty.web.staff.person import Desk, read_manager
 from loyalty.web.state import Services
-from redemption.benefits.errors import UnknownTemplateError
 from redemption.benefits.templates import list_templates
 
 _REFUSED: Final = 422
 _KINDS: Final = ("sign_in", "scan", "buy", "profile")
-_FIELDS: Final = ("name_zh", "name_en", "kind", "steps", "points", "benefit", "ends")
+_FIELDS: Final = ("name_zh", "name_en", "kind", "steps", "points", "benefit", "draw", "ends")
 _EMPTY: Final = dict.fromkeys(_FIELDS, "") | {"kind": "sign_in", "steps": "7", "points": "50"}
-_SAID: Final = {"name.zh": "name_zh", "name.en": "name_en", "task": "steps", "ends_at": "ends", "template": "benefit"}
+_SAID: Final = {
+    "name.zh": "name_zh",
+    "name.en": "name_en",
+    "task": "steps",
+    "ends_at": "ends",
+    "template": "benefit",
+    "draw_id": "draw",
+}
 
 
 @get("/missions")
@@ -61,6 +68,7 @@ async def _show(
 ) -> Response[Any]:
     now = utc_now()
     t, _ = words(request, desk)
+    draws = await list_draws(connection, programme_id=desk.programme.id)
     templates = await list_templates(connection, programme_id=desk.programme.id)
     names = {each.code: each.definition.name[t.language] for each in templates}
     published = [each.code for each in templates if each.state == "published"]
@@ -79,6 +87,7 @@ async def _show(
         mission_id=_public_id,
         kinds=_KINDS,
         benefits={code: names[code] for code in published},
+        draws=[(each.code, each.terms.name[t.language]) for each in draws if each.state(now) in ("open", "scheduled")],
         reward=lambda terms: reward_words(terms, t, benefits=names),
         form=form or _EMPTY,
         errors=errors or {},
@@ -111,7 +120,7 @@ async def begin_mission(request: Request[Any, Any, Any], services: NamedDependen
                 published_by=desk.staff.username,
                 ends_at=end_of_local_day(last, desk.programme.time_zone) if last else None,
             )
-    except (InvalidInputError, ConflictError, UnknownTemplateError) as error:
+    except (InvalidInputError, ConflictError, NotFoundError) as error:
         async with services.transaction() as connection:
             desk = await read_manager(request, services, connection)
             t, _ = words(request, desk)
@@ -132,10 +141,10 @@ def _terms(form: dict[str, str]) -> MissionTerms:
         raise InvalidInputError("this form is not one of ours", field="kind")
     name = {"zh": form["name_zh"], "en": form["name_en"]}
     points = read_number(form["points"] or "0", "points")
-    return MissionTerms(name=name, task=task, points=points, benefit=form["benefit"] or None)
+    return MissionTerms(name=name, task=task, points=points, benefit=form["benefit"] or None, draw=form["draw"] or None)
 
 
-def _error(t: Translator, error: InvalidInputError | ConflictError | UnknownTemplateError) -> dict[str, str]:
+def _error(t: Translator, error: InvalidInputError | ConflictError | NotFoundError) -> dict[str, str]:
     field = _SAID.get(error.field or "", error.field or "kind")
     return {field: t(f"missions.error.{field}") if field in _FIELDS and field != "kind" else error.detail}
 

@@ -24,6 +24,7 @@ Section = Literal[
     "effects",
     "benefits",
     "missions",
+    "draws",
 ]
 """The names of all sections; their titles are the texts `console.nav.{name}`."""
 
@@ -43,7 +44,7 @@ class Group(msgspec.Struct, frozen=True):
 GROUPS: Final = (
     Group("home", ("overview",)),
     Group("people", ("members", "segments")),
-    Group("offers", ("tiers", "rules", "campaigns", "missions", "benefits", "catalogue", "effects")),
+    Group("offers", ("tiers", "rules", "campaigns", "missions", "draws", "benefits", "catalogue", "effects")),
     Group("items", ("codes", "packing", "trace", "alerts", "scans", "links")),
     Group("books", ("ledger",)),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from loyalty.web.member import card, home, item, join, share
+from loyalty.web.member import card, draws, home, item, join, share
 
 router = Router(
     path="/",
@@ -24,6 +24,8 @@ router = Router(
         join.finish,
         card.show_card,
         card.collect_reward,
+        draws.enter_draw,
+        draws.show_proof,
         card.show_history,
         card.show_qr,
         card.show_settings,

@@ -30,7 +30,7 @@ from loyalty.members.profile import Profile, ProfileFields, read_profile, update
 from loyalty.web.benefit_words import conditions, gives, read_names
 from loyalty.web.forms import read_form, see_other
 from loyalty.web.i18n import Formats, Translator
-from loyalty.web.member import consents
+from loyalty.web.member import consents, draws
 from loyalty.web.member.history import Line
 from loyalty.web.member.history_reading import read_history
 from loyalty.web.member.visitor import Visitor, read_visitor
@@ -74,6 +74,7 @@ class CardView(msgspec.Struct, frozen=True, kw_only=True):
     qr: Markup
     missions: list[Progress]
     benefit_names: dict[str, str]
+    draws: list[draws.DrawView]
 
 
 @get(_CARD, include_in_schema=False)
@@ -95,6 +96,9 @@ async def show_card(request: Request[Any, Any, Any], services: NamedDependency[S
         card=view,
         now=utc_now(),
         mission_id=_mission_id,
+        draws=view.draws,
+        draw_refused=refused if (refused := request.query_params.get("draw", "")) in draws.REFUSALS else None,
+        new_key=draws.form_key,
         mission_reward=lambda terms: reward_words(terms, t, benefits=view.benefit_names),
     )
 
@@ -124,6 +128,7 @@ async def _read_card(
         lines=lines,
         qr=_qr(services, member.id, now, t),
         missions=missions,
+        draws=await draws.read_draws(connection, programme_id=visitor.programme.id, member_id=member.id, at=now),
         benefit_names={each.code: each.definition.name[t.language] for each in templates},
     )
 
