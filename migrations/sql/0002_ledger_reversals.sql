@@ -149,6 +149,8 @@ DECLARE
     v_amounts bigint[];
     v_home bigint;
     v_expires timestamptz;
+    v_origin_member uuid;
+    v_origin_seq bigint;
     v_own ledger.entry;
     f ledger.entry;
 BEGIN
@@ -161,14 +163,19 @@ BEGIN
     FOR i IN 1 .. coalesce(array_length(s.lots, 1), 0) LOOP
         -- The entry that opened a lot has its terms, wherever the lot stands and whether or not it is used up.
         SELECT * INTO v_own FROM ledger.entry WHERE member_id = o.member_id AND unit = a.unit AND seq = s.lots[i];
+        v_origin_member := coalesce(v_own.lot_origin_member, o.member_id);
+        v_origin_seq := coalesce(v_own.lot_origin_seq, v_own.seq);
         IF a.member_id = o.member_id THEN
             v_home := v_own.seq;
             v_expires := v_own.lot_expires_at;
+        ELSIF a.member_id = v_origin_member THEN
+            -- It had come from this very account, as a gift or in a merger that was undone.
+            SELECT seq, lot_expires_at INTO v_home, v_expires FROM ledger.entry
+            WHERE member_id = a.member_id AND unit = a.unit AND seq = v_origin_seq;
         ELSE
             SELECT seq, expires_at INTO v_home, v_expires FROM ledger.filed_lot
             WHERE member_id = a.member_id AND unit = a.unit
-                AND origin_member = coalesce(v_own.lot_origin_member, o.member_id)
-                AND origin_seq = coalesce(v_own.lot_origin_seq, v_own.seq)
+                AND origin_member = v_origin_member AND origin_seq = v_origin_seq
             ORDER BY seq LIMIT 1;
         END IF;
         IF v_home IS NOT NULL
@@ -178,8 +185,8 @@ BEGIN
         ELSE
             f := e;
             f.amount := s.amounts[i];
-            f.lot_origin_member := coalesce(v_own.lot_origin_member, o.member_id);
-            f.lot_origin_seq := coalesce(v_own.lot_origin_seq, v_own.seq);
+            f.lot_origin_member := v_origin_member;
+            f.lot_origin_seq := v_origin_seq;
             f.lot_priority := v_own.lot_priority;
             f.lot_expires_at := CASE
                 WHEN v_own.lot_expires_at <= a.last_at AND u.expired_return_days IS NOT NULL

@@ -42,6 +42,18 @@ async def test_points_come_home_to_the_lot_they_left_not_to_an_older_one_of_the_
     assert left == [10, 0, 0], "the points stayed with the wrong member"
 
 
+async def test_a_gift_that_was_spent_returns_to_the_giver_who_is_found_to_be_the_same_person(
+    book: Book, member: UUID, other: UUID
+) -> None:
+    await book.unit()
+    await book.earn(member, 3)
+    await book.transfer(member, other, 1)
+    spent = await book.spend(other, 1)
+    await book.merge(other, member)
+    await book.reverse(member, spent.sequence, origin_member_id=other, accounts=[member, other])
+    assert [remaining for remaining, _ in await book.open_lots(member)] == [3], "it is not the lot that it came from"
+
+
 async def test_points_that_come_back_to_who_has_been_idle_for_too_long_expire_at_once(
     book: Book, member: UUID, other: UUID
 ) -> None:
