@@ -80,8 +80,8 @@ class Story:
             published_by="zhao.lei",
             valid_from=BEGINNING,
         )
-        for piece, (name, number) in enumerate(PEOPLE):
-            await self.join(connection, piece, name, number)
+        for piece, (name, phone_number) in enumerate(PEOPLE):
+            await self.join(connection, piece, name, phone_number)
         await watch(connection, shop.item_keys, programme_id=shop.programme.id)
 
     async def scan(self, connection: AsyncConnection, piece: int, device: str, place: Place | None) -> None:

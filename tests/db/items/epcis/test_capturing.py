@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,28 @@ async def test_to_proceed_is_to_keep_what_is_right(repository: Repository) -> No
     assert (told.running, told.success, told.failed) == (False, False, 2)
     assert told.captured == await repository.rows() == PART_EVENTS + 5
     assert await repository.rows("epcis_capture_part") == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("behaviour", ["rollback", "proceed"])
+async def test_ten_thousand_events_take_the_memory_of_a_thousand(
+    repository: Repository, behaviour: ErrorBehaviour
+) -> None:
+    """And one wrong event of them takes all others along, or none."""
+    peaks = {}
+    for count in (1_000, 10_000):
+        wrong = count - 7
+        identifier = await repository.begin(events(count, wrong=(wrong,)), behaviour)
+        tracemalloc.start()
+        assert await repository.work(identifier)
+        _, peaks[count] = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        told = await repository.told(identifier)
+        kept = count - 1 if behaviour == "proceed" else 0
+        assert (told.running, told.success, told.captured, told.failed) == (False, False, kept, 1)
+        assert told.errors[0].faults[0].path == f"$.epcisBody.eventList[{wrong}].bizStep"
+    print(f"{behaviour}: " + ", ".join(f"{peak / 2**20:.1f} MiB for {count:,}" for count, peak in peaks.items()))
+    assert peaks[10_000] < 1.5 * peaks[1_000]
 
 
 async def test_an_event_id_that_is_taken_is_a_fault_of_that_event(repository: Repository) -> None:
