@@ -81,7 +81,8 @@ class ItemSettings(msgspec.Struct, frozen=True, kw_only=True):
     copy_distance_km: Count = 50
     """Nearer places say nothing about speed: positions are kept to about a kilometre, and clocks differ."""
     trust_network_places: bool = False
-    """Whether a place told by an IP address counts as evidence of a copy. It is often wrong by a province."""
+    """Whether a place told by an IP address counts as evidence of a copy, or of diversion within a country. It is often
+    wrong by a province."""
     bad_codes_per_device: Count = 10
     bad_codes_per_address: Count = 100
     bad_codes_minutes: Minutes = 60
@@ -222,7 +223,6 @@ def judge(
     yours_since = _yours_since(item, sighting, history)
     suspected = _suspect(item.record, recent, settings)
     blocker = claim_blocker(item, sighting, suspected=suspected, settings=settings)
-    place = sighting.place
     return Verdict(
         kind=_kind(item, sighting, settings, suspected=suspected, yours=yours_since is not None, devices=devices),
         gtin=item.code.gtin,
@@ -241,7 +241,7 @@ def judge(
         pin_required=item.range.policy.pin_required,
         pin_locked=_pin_locked(item, settings),
         suspected=suspected,
-        diverted=_diverted(item.range.region, None if place is None else place.region),
+        diverted=_diverted(item.range.region, _region(sighting.place, settings)),
     )
 
 
@@ -362,6 +362,13 @@ def distance_km(
         math.sin(east / 2) ** 2
     )
     return 2 * _EARTH_RADIUS_KM * math.asin(min(1.0, math.sqrt(chord)))
+
+
+def _region(place: Place | None, settings: ItemSettings) -> str | None:
+    """The region that a place is evidence of: of one told by an IP address no more than the country, unless trusted."""
+    if place is None or place.region is None:
+        return None
+    return place.region if _counts(place, settings) else place.region.partition("-")[0]
 
 
 def _diverted(region: str | None, place: str | None) -> bool:

@@ -274,5 +274,16 @@ def test_five_wrong_pins_lock_the_claim() -> None:
 def test_a_scan_outside_the_region_of_sale_is_a_signal_and_no_verdict(
     region: str | None, place: str | None, diverted: bool
 ) -> None:
-    verdict = judged(sighting(place=Place(region=place) if place else None), region=region)
+    verdict = judged(sighting(place=Place(region=place, source="device") if place else None), region=region)
     assert (verdict.kind, verdict.diverted) == ("first_scan", diverted)
+
+
+@pytest.mark.parametrize(
+    ("place", "trusted", "diverted"), [("CN-11", False, False), ("CN-11", True, True), ("GB", False, True)]
+)
+def test_a_place_told_by_an_ip_address_is_evidence_of_its_country_alone_unless_trusted(
+    place: str, trusted: bool, diverted: bool
+) -> None:
+    seen = sighting(place=Place(region=place, source="network"))
+    settings = ItemSettings(trust_network_places=trusted)
+    assert judged(seen, region="CN-31", settings=settings).diverted is diverted
