@@ -342,7 +342,7 @@ async def test_what_was_reinstated_again_and_again_is_still_the_own_lot_of_its_e
     for day, sequence, expires_at in ((2, 2, NEW_YEAR + 3 * A_DAY), (4, 4, None)):
         await book.at(NEW_YEAR + day * A_DAY)
         await settle(book.connection, member_id=member)
-        back = {"sequence": sequence, "amount": 1, "expires_at": expires_at}
+        back: dict[str, Any] = {"sequence": sequence, "amount": 1, "expires_at": expires_at}
         await reinstate(book.connection, member_id=member, key=book.key(), source="test", **back)
     await book.earn(member, 93, expires_at=NEW_YEAR + 30 * A_DAY)
     await book.reverse(member, earned.sequence)
