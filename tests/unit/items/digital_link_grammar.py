@@ -22,6 +22,16 @@ ITIP: Final = f"{G}0101"
 GMN: Final = "1987654Ad4X4bL5ttr2310c2K"
 _SITE: Final = "https://example.com"
 _ITEM: Final = f"{_SITE}/01/{G}"
+_NUMBERS: Final = (
+    ("00", SSCC),
+    ("402", GSIN),
+    ("414", GLN),
+    ("417", GLN),
+    ("8017", GSRN),
+    ("8018", GSRN),
+    ("8006", ITIP),
+)
+"""Keys of digits alone, all of one length."""
 
 VALID: Final[list[tuple[str, str, Said]]] = [
     ("4.11 scheme", f"http://example.com/01/{G}", {"01": G}),
@@ -138,41 +148,11 @@ INVALID: Final[list[tuple[str, str, str, str]]] = [
         (f"4.6 {ai} too long", f"{_ITEM}/{ai}/{'A' * most}", ai, "not a value")
         for ai, most in (("22", 21), ("10", 21), ("21", 21), ("235", 29))
     ),
-    *(
-        (f"4.5 {ai} a digit short", f"{_SITE}/{ai}/{value[:-1]}", ai, "not a value")
-        for ai, value in (
-            ("00", SSCC),
-            ("402", GSIN),
-            ("414", GLN),
-            ("417", GLN),
-            ("8017", GSRN),
-            ("8018", GSRN),
-            ("8006", ITIP),
-        )
-    ),
-    *(
-        (f"4.5 {ai} a digit long", f"{_SITE}/{ai}/{value}0", ai, "not a value")
-        for ai, value in (
-            ("00", SSCC),
-            ("402", GSIN),
-            ("414", GLN),
-            ("417", GLN),
-            ("8017", GSRN),
-            ("8018", GSRN),
-            ("8006", ITIP),
-        )
-    ),
+    *((f"4.5 {ai} a digit short", f"{_SITE}/{ai}/{value[:-1]}", ai, "not a value") for ai, value in _NUMBERS),
+    *((f"4.5 {ai} a digit long", f"{_SITE}/{ai}/{value}0", ai, "not a value") for ai, value in _NUMBERS),
     *(
         (f"4.5 {ai} with a letter", f"{_SITE}/{ai}/{value[:4]}A{value[5:]}", ai, "not a value")
-        for ai, value in (
-            ("00", SSCC),
-            ("402", GSIN),
-            ("414", GLN),
-            ("417", GLN),
-            ("8017", GSRN),
-            ("8018", GSRN),
-            ("8006", ITIP),
-        )
+        for ai, value in _NUMBERS
     ),
     ("4.5 sscc-value, check digit", f"{_SITE}/00/123456789012345674", "00", "check digit"),
     ("4.5 gsin-value, check digit", f"{_SITE}/402/12345678901234561", "402", "check digit"),
