@@ -58,8 +58,9 @@ def placeholders(text: Text) -> set[str]:
 class Translator:
     """`t("member.card.points", n=120)`: the text of a key in one language, with its placeholders filled in.
 
-    Integers are grouped as the language does. A key that is not in the catalogue, or a placeholder that is not given,
-    is a mistake in a template: it raises KeyError, and the tests render every page in both languages.
+    Integers are grouped as the language does. Where `n` is to be filled in later, `count` chooses its form. A key that
+    is not in the catalogue, or a placeholder that is not given, is a mistake in a template: it raises KeyError, and the
+    tests render every page in both languages.
     """
 
     def __init__(self, language: Language) -> None:
@@ -70,7 +71,8 @@ class Translator:
         """Write the text of `key`. Raises KeyError as the class says."""
         text = self._texts[key]
         if not isinstance(text, str):
-            text = text.get("one", text["other"]) if abs(int(values["n"])) == 1 else text["other"]
+            number = values["count"] if "count" in values else values["n"]
+            text = text.get("one", text["other"]) if abs(int(number)) == 1 else text["other"]
         return _PLACEHOLDER.sub(lambda found: _written(values[found[1]]), text)
 
 

@@ -21,7 +21,7 @@ from loyalty.items.scans import Scanned
 from loyalty.items.timeline import StepKind
 from loyalty.items.verdicts import ClaimBlocker, Verdict
 from loyalty.web.i18n import Formats
-from loyalty.web.member.verdict_view import VerdictView, view_verdict
+from loyalty.web.member.verdict_view import VerdictView, number_of, view_verdict
 from loyalty.web.ornament import bands
 from loyalty.web.shapes import Shape, slot
 
@@ -119,6 +119,7 @@ _FILLINGS: Final[Mapping[str, _Filling]] = {
     "serial": lambda verdict, _: escape(verdict.serial),
     "address": lambda verdict, _: escape(item_address(verdict.gtin, verdict.serial)),
     "join_address": lambda verdict, _: escape(f"/join?item={quote(item_address(verdict.gtin, verdict.serial))}"),
+    "n": lambda verdict, formats: formats.number(number_of(verdict)),
     "first_iso": lambda verdict, formats: _moment(verdict.first_scanned_at, formats.iso),
     "first_moment": lambda verdict, formats: _moment(verdict.first_scanned_at, formats.moment),
     "first": lambda verdict, formats: _unbroken(_moment(verdict.first_scanned_at, formats.moment)),

@@ -49,19 +49,20 @@ _ICONS: Final[Mapping[VerdictKind, str]] = {
 class VerdictView(msgspec.Struct, frozen=True, kw_only=True):
     """What the item page shows of a verdict: `words` names its texts, `values` fill their placeholders.
 
-    `n` is the phones where it is about those, else the scans before this one.
+    `alone` says that the number in them is one, which some languages write differently.
     """
 
     words: Words
     tone: Tone
     icon: str
-    n: int
+    alone: bool
     expires: str
 
     @property
     def values(self) -> dict[str, str | int]:
-        """What its sentences are filled in with; the item's own times are slots (see `loyalty.web.shapes`)."""
-        return {"n": self.n, "expires": self.expires, "since": slot("since"), "first": slot("first")}
+        """What its sentences are filled in with; an item's number and times are slots (see `loyalty.web.shapes`)."""
+        own = {name: slot(name) for name in ("n", "since", "first")}
+        return {**own, "count": 1 if self.alone else 2, "expires": self.expires}
 
 
 def view_verdict(verdict: Verdict, format: Formats) -> VerdictView:  # noqa: A002  (its name in templates)
@@ -77,9 +78,14 @@ def view_verdict(verdict: Verdict, format: Formats) -> VerdictView:  # noqa: A00
         words=words,
         tone=_TONES[looks],
         icon="info" if words == "retired" else _ICONS[looks],
-        n=verdict.recent_devices if verdict.kind == "amber" else max(verdict.scan_count - 1, 0),
+        alone=number_of(verdict) == 1,
         expires=format.day(expires_on) if expires_on and verdict.kind == "expired" else "",
     )
+
+
+def number_of(verdict: Verdict) -> int:
+    """The phones where a verdict is about those, else the scans before this one."""
+    return verdict.recent_devices if verdict.kind == "amber" else max(verdict.scan_count - 1, 0)
 
 
 def _was_first(verdict: Verdict) -> bool:

@@ -107,6 +107,13 @@ def test_english_has_a_singular_and_chinese_needs_none(language: Language, count
     assert Translator(language)("common.points.count", n=count) == words
 
 
+def test_a_number_that_is_filled_in_later_has_its_form_chosen_now() -> None:
+    t = Translator("en")
+
+    assert t("item.claim.title", n="[n]", count=1) == "[n] point comes with this item"
+    assert t("item.claim.title", n="[n]", count=2) == "[n] points come with this item"
+
+
 def test_a_missing_key_or_placeholder_is_an_error() -> None:
     with pytest.raises(KeyError):
         Translator("en")("common.no_such_text")

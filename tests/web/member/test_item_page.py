@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import get_args
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import func, select
@@ -14,7 +15,7 @@ from loyalty.items.verdicts import ClaimBlocker, Item, Verdict, VerdictKind
 from loyalty.kit.programme import Programme
 from loyalty.web.i18n import LANGUAGES, Formats, Language, Translator, catalogue
 from loyalty.web.member.item_view import fill_item
-from loyalty.web.member.verdict_view import view_verdict
+from loyalty.web.member.verdict_view import VerdictView, view_verdict
 from loyalty.web.shapes import Shape
 from tests.web.member.conftest import GTIN, Browser, Items
 
@@ -242,6 +243,18 @@ async def test_every_verdict_fills_in_its_sentence(items: Items, brand: Programm
             assert said == f'It was scanned 2 times before, first on <span class="nowrap">{day}, 12:00</span>.'
         if kind == "amber":
             assert said.startswith("4 phones scanned it within a day")
+
+
+@pytest.mark.parametrize("kind", get_args(VerdictKind))
+def test_how_often_an_item_was_scanned_makes_no_page_of_its_own(kind: VerdictKind) -> None:
+    """Else a code that is all over the internet would have a page drawn anew for each of its scans."""
+    moment, formats = datetime(2026, 5, 1, 4, 0, tzinfo=UTC), Formats("en", ZoneInfo("Asia/Shanghai"))
+
+    def view(count: int) -> VerdictView:
+        asked = Verdict(kind=kind, gtin=GTIN, serial="X", at=moment, scan_count=count + 1, recent_devices=count)
+        return view_verdict(asked, formats)
+
+    assert view(2) == view(2_000_000) != view(1)
 
 
 async def test_the_first_view_of_an_item_is_under_fifty_kilobytes(browser: Browser, items: Items) -> None:
