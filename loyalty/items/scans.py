@@ -38,6 +38,7 @@ from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import TooManyAttemptsError
 from loyalty.kit.ids import new_id
 
+_COUNTED: Final = frozenset({*LIVE_STATES, "recalled"})
 _COORDINATE_DIGITS: Final = 2
 """About a kilometre: enough to tell cities apart, too little to find a home."""
 
@@ -251,7 +252,7 @@ async def _count(connection: AsyncConnection, cases: list[_Case]) -> None:
     A scan in a warehouse, before the item is on its way, is logged but is nobody's first scan. The row's lock orders
     scans of one item, so that exactly one of them is the first.
     """
-    counted = [case for case in cases if case.true_item.state in LIVE_STATES or case.true_item.state == "recalled"]
+    counted = [case for case in cases if case.true_item.state in _COUNTED]
     kept = [case for case in counted if case.scan.counts]
     records = await count_scans(
         connection, [Counted(case.true_item.code, case.scan.programme_id, case.sighting) for case in kept]

@@ -251,10 +251,11 @@ def claim_blocker(
     """Why this person cannot claim this item now; None where they can."""
     if item.claim is not None:
         return "claimed_by_you" if item.claim.member_id == sighting.member_id else "claimed"
+    state = item.state
     blocked: tuple[tuple[ClaimBlocker, bool], ...] = (
-        ("recalled", item.state == "recalled"),
-        ("retired", item.state == "retired"),
-        ("not_activated", item.state not in LIVE_STATES),
+        ("recalled", state == "recalled"),
+        ("retired", state == "retired"),
+        ("not_activated", state not in LIVE_STATES),
         ("suspected_copy", suspected),
         ("expired", item.expired(sighting.at) and not settings.claim_expired),
         ("pin_locked", _pin_locked(item, settings)),
@@ -297,9 +298,10 @@ def _kind(
 ) -> VerdictKind:
     first_was_yours = item.record.scan_count == 1 or _is_first(item.record, sighting)
     cleared = first_was_yours or _claimed_by(item.claim, sighting)
+    state = item.state
     kinds: tuple[tuple[VerdictKind, bool], ...] = (
-        ("recalled", item.state == "recalled"),  # said to everybody, owners too: it may be about their safety
-        ("not_activated", item.state not in LIVE_STATES),
+        ("recalled", state == "recalled"),  # said to everybody, owners too: it may be about their safety
+        ("not_activated", state not in LIVE_STATES),
         ("suspected_copy", suspected and not cleared),
         ("expired", item.expired(sighting.at)),
         ("seen_by_you", yours),
