@@ -14,6 +14,7 @@ from loyalty.kit.migrate import migrate
 from tests.bench import (
     basket,
     benefits,
+    campaigns,
     epcis,
     http,
     importing,
@@ -39,6 +40,7 @@ SECTIONS: dict[str, Callable[[str], list[Measure]]] = {
     "epcis": epcis.measure,
     "basket": basket.measure,
     "benefits": benefits.measure,
+    "campaigns": campaigns.measure,
     "scale": scale.measure,
     "tiers": tiers.measure,
 }
