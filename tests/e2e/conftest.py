@@ -225,7 +225,7 @@ async def assert_well_made(page: Page, name: str, folder: Path) -> None:
 _SMALL_TARGETS = """
 () => [...document.querySelectorAll("button, input:not([type=hidden]):not([type=checkbox]), a.button, header a")]
     .filter((control) => control.getClientRects().length && control.getBoundingClientRect().height < 43.5
-        && !control.classList.contains("skip-link"))
+        && !control.classList.contains("skip-link") && !control.classList.contains("visually-hidden"))
     .map((control) => control.outerHTML.slice(0, 120))
 """
 _NAMELESS = """
