@@ -6,6 +6,7 @@ The same checkout that online shops use, so that the same basket has the same an
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger.reading import balance
 from loyalty.campaigns.giving import facts_of_member
 from loyalty.kit.clock import utc_now
-from loyalty.kit.errors import DomainError, InvalidInputError, NotFoundError
+from loyalty.kit.errors import DomainError, InvalidInputError
 from loyalty.kit.ids import public_id
 from loyalty.members.member import MEMBER_PREFIX, person_ids
 from loyalty.members.profile import Profile, read_profile
@@ -28,7 +29,8 @@ from loyalty.web.pos.amounts import LONGEST_AMOUNT, parse_amount, write_amount
 from loyalty.web.pos.customer import active_member, customer_page
 from loyalty.web.pos.desk import checkout_address, own_checkout, say, till_page, words
 from loyalty.web.pos.offers import whole_sum
-from loyalty.web.pos.redeeming import REFUSALS, refuse_begin, status_of
+from loyalty.web.pos.redeeming import refuse_begin
+from loyalty.web.pos.steps import REFUSALS, Find, Show, show_found, status_of, take_step
 from loyalty.web.staff.person import TillDesk, read_clerk
 from loyalty.web.state import Services
 from redemption.basket import Reason
@@ -135,27 +137,38 @@ async def show_checkout(
     request: Request[Any, Any, Any], services: NamedDependency[Services], checkout_id: FromPath[str]
 ) -> Response[Any]:
     """Where a checkout stands and what to do next."""
-    async with services.transaction() as connection:
-        desk = await read_clerk(request, services, connection)
-        try:
-            found = await own_checkout(connection, desk, checkout_id)
-        except NotFoundError:
-            return see_other("/till")
-        return await _page(request, services, connection, desk, found)
+    return await show_found(request, services, find=_checkout_of(checkout_id), show=_shown(request, services))
 
 
-async def _page(
-    request: Request[Any, Any, Any],
-    services: Services,
-    connection: AsyncConnection,
-    desk: TillDesk,
-    found: Checkout,
-    *,
-    receipt: str = "",
-    error: DomainError | None = None,
-) -> Response[Any]:
+def _checkout_of(checkout_id: str) -> Find[Checkout]:
+    async def find(connection: AsyncConnection, desk: TillDesk) -> Checkout:
+        return await own_checkout(connection, desk, checkout_id)
+
+    return find
+
+
+def _shown(request: Request[Any, Any, Any], services: Services, *, receipt: str = "") -> Show[Checkout]:
+    async def show(
+        connection: AsyncConnection, desk: TillDesk, found: Checkout, error: DomainError | None
+    ) -> Response[Any]:
+        sale = await _read_sale(connection, services, found)
+        return till_page(
+            request,
+            "pos/checkout.html",
+            desk,
+            status_code=200 if error is None else status_of(error),
+            here=sale.address,
+            sale=sale,
+            receipt=receipt,
+            error=None if error is None else say(request, desk, error),
+        )
+
+    return show
+
+
+async def _read_sale(connection: AsyncConnection, services: Services, found: Checkout) -> CheckoutSale:
     points_minor = found.quote.points.amount_minor if found.quote.points else 0
-    sale = CheckoutSale(
+    return CheckoutSale(
         checkout=found,
         profile=await read_profile(connection, services.keyring, member_id=found.member_id),
         address=checkout_address(found.id),
@@ -165,45 +178,6 @@ async def _page(
         balance=(await balance(connection, member_id=found.member_id)).spendable,
         amount=write_amount(found.total_minor, found.currency) if found.total_minor else "",
     )
-    return till_page(
-        request,
-        "pos/checkout.html",
-        desk,
-        status_code=200 if error is None else status_of(error),
-        here=sale.address,
-        sale=sale,
-        receipt=receipt,
-        error=None if error is None else say(request, desk, error),
-    )
-
-
-async def _step(
-    request: Request[Any, Any, Any], services: Services, checkout_id: str, step: str, *names: str
-) -> Response[Any]:
-    """Take a step of a checkout, and show where it stands then, or what was refused."""
-    form = await read_form(request, "key", *names, limit=100)
-    try:
-        async with services.transaction() as connection:
-            desk = await read_clerk(request, services, connection)
-            found = await own_checkout(connection, desk, checkout_id)
-            asked: dict[str, Any] = {"programme_id": desk.programme.id, "checkout_id": found.id, "key": form["key"]}
-            people = await person_ids(connection, member_id=found.member_id)
-            if step == "use":
-                if not form["receipt"]:
-                    raise InvalidInputError("the receipt's number is needed", field="receipt")
-                await use(connection, order_number=form["receipt"], **asked)
-            elif step == "release":
-                await release(connection, person_ids=people, **asked)
-            else:
-                await refund(connection, clerk=desk.staff.username, person_ids=people, **asked)
-    except NotFoundError:
-        return see_other("/till")
-    except REFUSALS as error:
-        async with services.transaction() as connection:
-            desk = await read_clerk(request, services, connection)
-            found = await own_checkout(connection, desk, checkout_id)
-            return await _page(request, services, connection, desk, found, receipt=form.get("receipt", ""), error=error)
-    return see_other(checkout_address(found.id))
 
 
 @post("/checkouts/{checkout_id:str}/use", status_code=303)
@@ -211,7 +185,51 @@ async def use_checkout(
     request: Request[Any, Any, Any], services: NamedDependency[Services], checkout_id: FromPath[str]
 ) -> Response[Any]:
     """Take what was held, under the receipt's number."""
-    return await _step(request, services, checkout_id, "use", "receipt")
+    form = await read_form(request, "key", "receipt", limit=100)
+
+    async def act(connection: AsyncConnection, desk: TillDesk, found: Checkout) -> None:
+        if not form["receipt"]:
+            raise InvalidInputError("the receipt's number is needed", field="receipt")
+        await use(
+            connection,
+            programme_id=desk.programme.id,
+            checkout_id=found.id,
+            order_number=form["receipt"],
+            key=form["key"],
+        )
+
+    return await take_step(
+        request,
+        services,
+        find=_checkout_of(checkout_id),
+        act=act,
+        show=_shown(request, services, receipt=form["receipt"]),
+        address=f"/till/checkouts/{checkout_id}",
+    )
+
+
+async def _undo(
+    request: Request[Any, Any, Any], services: Services, checkout_id: str, undo: Callable[..., Awaitable[Checkout]]
+) -> Response[Any]:
+    form = await read_form(request, "key")
+
+    async def act(connection: AsyncConnection, desk: TillDesk, found: Checkout) -> None:
+        await undo(
+            connection,
+            programme_id=desk.programme.id,
+            checkout_id=found.id,
+            key=form["key"],
+            person_ids=await person_ids(connection, member_id=found.member_id),
+        )
+
+    return await take_step(
+        request,
+        services,
+        find=_checkout_of(checkout_id),
+        act=act,
+        show=_shown(request, services),
+        address=f"/till/checkouts/{checkout_id}",
+    )
 
 
 @post("/checkouts/{checkout_id:str}/release", status_code=303)
@@ -219,7 +237,7 @@ async def release_checkout(
     request: Request[Any, Any, Any], services: NamedDependency[Services], checkout_id: FromPath[str]
 ) -> Response[Any]:
     """Free what was held."""
-    return await _step(request, services, checkout_id, "release")
+    return await _undo(request, services, checkout_id, release)
 
 
 @post("/checkouts/{checkout_id:str}/refund", status_code=303)
@@ -227,4 +245,9 @@ async def refund_checkout(
     request: Request[Any, Any, Any], services: NamedDependency[Services], checkout_id: FromPath[str]
 ) -> Response[Any]:
     """Give back what was taken."""
-    return await _step(request, services, checkout_id, "refund")
+
+    async def give_back(connection: AsyncConnection, **fields: Any) -> Checkout:
+        desk = await read_clerk(request, services, connection)
+        return await refund(connection, clerk=desk.staff.username, **fields)
+
+    return await _undo(request, services, checkout_id, give_back)

@@ -13,13 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.reading import balance, posting_entries
 from loyalty.kit.clock import utc_now
-from loyalty.kit.errors import (
-    ConflictError,
-    DomainError,
-    IdempotencyMismatchError,
-    InvalidInputError,
-    NotFoundError,
-)
+from loyalty.kit.errors import DomainError, InvalidInputError
 from loyalty.kit.ids import public_id
 from loyalty.members.member import MEMBER_PREFIX, person_ids
 from loyalty.members.profile import Profile, read_profile
@@ -27,13 +21,10 @@ from loyalty.web.forms import read_form, see_other
 from loyalty.web.pos.amounts import LONGEST_AMOUNT, parse_amount, write_amount
 from loyalty.web.pos.customer import active_member, customer_page, read_points
 from loyalty.web.pos.desk import own_redemption, redemption_address, say, till_page
+from loyalty.web.pos.steps import REFUSALS, Find, Show, show_found, status_of, take_step
 from loyalty.web.staff.person import TillDesk, read_clerk
 from loyalty.web.state import Services
 from redemption.till import Redemption, begin, capture
-
-REFUSALS = (ConflictError, InvalidInputError, NotFoundError, IdempotencyMismatchError)
-"""What a till tells the clerk instead of showing an error page."""
-_REFUSED = 422
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,47 +104,49 @@ async def refuse_begin(
         )
 
 
-def status_of(error: DomainError) -> int:
-    """The status of a page that shows a refusal."""
-    return _REFUSED if isinstance(error, InvalidInputError) else error.status
-
-
 @get("/redemptions/{redemption_id:str}")
 async def show_redemption(
     request: Request[Any, Any, Any], services: NamedDependency[Services], redemption_id: FromPath[str]
 ) -> Response[Any]:
     """Where a redemption stands and what to do next: the receipt's number, the printed slip, or a new start."""
-    async with services.transaction() as connection:
-        desk = await read_clerk(request, services, connection)
-        try:
-            redemption = await own_redemption(connection, desk, redemption_id)
-        except NotFoundError:
-            return see_other("/till")
-        return await redemption_page(request, services, connection, desk, redemption)
+    return await show_found(
+        request, services, find=redemption_of(redemption_id), show=redemption_shown(request, services)
+    )
 
 
-async def redemption_page(
+def redemption_of(redemption_id: str) -> Find[Redemption]:
+    """Finds a redemption of the till by its public id."""
+
+    async def find(connection: AsyncConnection, desk: TillDesk) -> Redemption:
+        return await own_redemption(connection, desk, redemption_id)
+
+    return find
+
+
+def redemption_shown(
     request: Request[Any, Any, Any],
     services: Services,
-    connection: AsyncConnection,
-    desk: TillDesk,
-    redemption: Redemption,
     *,
     template: str = "pos/redemption.html",
     receipt: str = "",
-    error: DomainError | None = None,
-) -> Response[Any]:
-    """A page about a redemption, with what was just refused on it."""
-    return till_page(
-        request,
-        template,
-        desk,
-        status_code=200 if error is None else status_of(error),
-        here=redemption_address(redemption.id),
-        sale=await _read_sale(connection, services, redemption),
-        receipt=receipt,
-        error=None if error is None else say(request, desk, error),
-    )
+) -> Show[Redemption]:
+    """Shows a redemption on its page, or on another one about it, with what was typed and just refused."""
+
+    async def show(
+        connection: AsyncConnection, desk: TillDesk, redemption: Redemption, error: DomainError | None
+    ) -> Response[Any]:
+        return till_page(
+            request,
+            template,
+            desk,
+            status_code=200 if error is None else status_of(error),
+            here=redemption_address(redemption.id),
+            sale=await _read_sale(connection, services, redemption),
+            receipt=receipt,
+            error=None if error is None else say(request, desk, error),
+        )
+
+    return show
 
 
 async def _read_sale(connection: AsyncConnection, services: Services, redemption: Redemption) -> Sale:
@@ -185,39 +178,23 @@ async def capture_redemption(
 ) -> Response[Any]:
     """Take what was held, under the receipt's number."""
     form = await read_form(request, "key", "receipt", limit=100)
-    try:
-        async with services.transaction() as connection:
-            desk = await read_clerk(request, services, connection)
-            redemption = await own_redemption(connection, desk, redemption_id)
-            if not form["receipt"]:
-                raise InvalidInputError("the receipt's number is needed", field="receipt")
-            await capture(
-                connection,
-                programme_id=desk.programme.id,
-                redemption_id=redemption.id,
-                receipt_number=form["receipt"],
-                key=form["key"],
-            )
-    except NotFoundError:
-        return see_other("/till")
-    except REFUSALS as error:
-        return await refuse(request, services, redemption_id, error, receipt=form["receipt"])
-    return see_other(redemption_address(redemption.id))
 
-
-async def refuse(
-    request: Request[Any, Any, Any],
-    services: Services,
-    redemption_id: str,
-    error: DomainError,
-    *,
-    template: str = "pos/redemption.html",
-    receipt: str = "",
-) -> Response[Any]:
-    """Show a redemption as it is now, and what was refused about it."""
-    async with services.transaction() as connection:
-        desk = await read_clerk(request, services, connection)
-        redemption = await own_redemption(connection, desk, redemption_id)
-        return await redemption_page(
-            request, services, connection, desk, redemption, template=template, receipt=receipt, error=error
+    async def act(connection: AsyncConnection, desk: TillDesk, redemption: Redemption) -> None:
+        if not form["receipt"]:
+            raise InvalidInputError("the receipt's number is needed", field="receipt")
+        await capture(
+            connection,
+            programme_id=desk.programme.id,
+            redemption_id=redemption.id,
+            receipt_number=form["receipt"],
+            key=form["key"],
         )
+
+    return await take_step(
+        request,
+        services,
+        find=redemption_of(redemption_id),
+        act=act,
+        show=redemption_shown(request, services, receipt=form["receipt"]),
+        address=f"/till/redemptions/{redemption_id}",
+    )

@@ -7,15 +7,16 @@ from typing import Any, Final
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.kit.errors import InvalidInputError, NotFoundError
-from loyalty.web.forms import read_form, see_other
+from loyalty.kit.errors import InvalidInputError
+from loyalty.web.forms import read_form
 from loyalty.web.pos.customer import read_points
-from loyalty.web.pos.desk import own_redemption
-from loyalty.web.pos.redeeming import REFUSALS, redemption_page, refuse
-from loyalty.web.staff.person import read_clerk
+from loyalty.web.pos.redeeming import redemption_of, redemption_shown
+from loyalty.web.pos.steps import Act, show_found, take_step
+from loyalty.web.staff.person import TillDesk
 from loyalty.web.state import Services
-from redemption.till import refund, void
+from redemption.till import Redemption, refund, void
 
 _VOID: Final = "pos/void.html"
 _REFUND: Final = "pos/refund.html"
@@ -38,13 +39,26 @@ async def ask_refund(
 
 
 async def _ask(request: Request[Any, Any, Any], services: Services, redemption_id: str, template: str) -> Response[Any]:
-    async with services.transaction() as connection:
-        desk = await read_clerk(request, services, connection)
-        try:
-            redemption = await own_redemption(connection, desk, redemption_id)
-        except NotFoundError:
-            return see_other("/till")
-        return await redemption_page(request, services, connection, desk, redemption, template=template)
+    show = redemption_shown(request, services, template=template)
+    return await show_found(request, services, find=redemption_of(redemption_id), show=show)
+
+
+async def _undo(
+    request: Request[Any, Any, Any],
+    services: Services,
+    redemption_id: str,
+    act: Act[Redemption],
+    *,
+    template: str = "pos/redemption.html",
+) -> Response[Any]:
+    return await take_step(
+        request,
+        services,
+        find=redemption_of(redemption_id),
+        act=act,
+        show=redemption_shown(request, services, template=template),
+        address=f"/till/redemptions/{redemption_id}",
+    )
 
 
 @post("/redemptions/{redemption_id:str}/void", status_code=303)
@@ -53,16 +67,11 @@ async def void_redemption(
 ) -> Response[Any]:
     """Undo it whole: a hold is released, what was taken comes back with its old expiry."""
     form = await read_form(request, "key")
-    try:
-        async with services.transaction() as connection:
-            desk = await read_clerk(request, services, connection)
-            redemption = await own_redemption(connection, desk, redemption_id)
-            await void(connection, programme_id=desk.programme.id, redemption_id=redemption.id, key=form["key"])
-    except NotFoundError:
-        return see_other("/till")
-    except REFUSALS as error:
-        return await refuse(request, services, redemption_id, error)
-    return see_other(f"/till/redemptions/{redemption_id}")
+
+    async def act(connection: AsyncConnection, desk: TillDesk, redemption: Redemption) -> None:
+        await void(connection, programme_id=desk.programme.id, redemption_id=redemption.id, key=form["key"])
+
+    return await _undo(request, services, redemption_id, act)
 
 
 @post("/redemptions/{redemption_id:str}/refund", status_code=303)
@@ -71,23 +80,18 @@ async def refund_redemption(
 ) -> Response[Any]:
     """Give points back: so many, or, where the form names none, all that are left."""
     form = await read_form(request, "key", "points")
-    try:
-        async with services.transaction() as connection:
-            desk = await read_clerk(request, services, connection)
-            redemption = await own_redemption(connection, desk, redemption_id)
-            points = read_points(form["points"])
-            if form["points"] and not points:
-                raise InvalidInputError("a whole number of points is needed", field="points")
-            await refund(
-                connection,
-                programme_id=desk.programme.id,
-                redemption_id=redemption.id,
-                key=form["key"],
-                points=points,
-                clerk=desk.staff.username,
-            )
-    except NotFoundError:
-        return see_other("/till")
-    except REFUSALS as error:
-        return await refuse(request, services, redemption_id, error, template=_REFUND)
-    return see_other(f"/till/redemptions/{redemption_id}")
+
+    async def act(connection: AsyncConnection, desk: TillDesk, redemption: Redemption) -> None:
+        points = read_points(form["points"])
+        if form["points"] and not points:
+            raise InvalidInputError("a whole number of points is needed", field="points")
+        await refund(
+            connection,
+            programme_id=desk.programme.id,
+            redemption_id=redemption.id,
+            key=form["key"],
+            points=points,
+            clerk=desk.staff.username,
+        )
+
+    return await _undo(request, services, redemption_id, act, template=_REFUND)
