@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
@@ -133,6 +133,37 @@ async def get_one_checkout(
     return shapes.checkout_answer(found)
 
 
+async def _finish(
+    services: Services,
+    caller: Caller,
+    key: str,
+    step: str,
+    checkout_id: str,
+    data: Any,
+    act: Callable[..., Awaitable[Checkout]],
+    *,
+    people: bool = False,
+    **fields: Any,
+) -> Response[Any]:
+    """Take a step of a checkout, once for its key. With `people`, what comes back comes to whom the person is today."""
+
+    async def work(connection: AsyncConnection) -> shapes.CheckoutAnswer:
+        found = await _own(connection, caller, checkout_id)
+        if people:
+            fields["person_ids"] = await person_ids(connection, member_id=found.member_id)
+        done = await act(
+            connection,
+            programme_id=caller.programme_id,
+            checkout_id=found.id,
+            key=ledger_key(caller, key),
+            **fields,
+        )
+        return shapes.checkout_answer(done)
+
+    request = {"checkout": checkout_id, step: data}
+    return await once(services, caller, key, operation=f"{step}Checkout", request=request, status=201, work=work)
+
+
 @post(
     "/checkouts/{checkout_id:str}/use",
     operation_id="useCheckout",
@@ -148,25 +179,9 @@ async def use_checkout(
     data: JSONBody[shapes.UseRequest],
 ) -> Response[shapes.CheckoutAnswer]:
     """The purchase is paid: use all that was locked, under the order's number."""
-
-    async def work(connection: AsyncConnection) -> shapes.CheckoutAnswer:
-        used = await finishing.use(
-            connection,
-            programme_id=caller.programme_id,
-            checkout_id=(await _own(connection, caller, checkout_id)).id,
-            order_number=data.order_number,
-            key=ledger_key(caller, idempotency_key),
-        )
-        return shapes.checkout_answer(used)
-
-    request = {"checkout": checkout_id, "use": data}
-    return await once(
-        services, caller, idempotency_key, operation="useCheckout", request=request, status=201, work=work
+    return await _finish(
+        services, caller, idempotency_key, "use", checkout_id, data, finishing.use, order_number=data.order_number
     )
-
-
-async def _people(connection: AsyncConnection, found: Checkout) -> list[UUID]:
-    return await person_ids(connection, member_id=found.member_id)
 
 
 @post(
@@ -184,21 +199,8 @@ async def release_checkout(
     data: JSONBody[shapes.ReleaseRequest],
 ) -> Response[shapes.CheckoutAnswer]:
     """The purchase is not to be: free all that was locked."""
-
-    async def work(connection: AsyncConnection) -> shapes.CheckoutAnswer:
-        found = await _own(connection, caller, checkout_id)
-        released = await finishing.release(
-            connection,
-            programme_id=caller.programme_id,
-            checkout_id=found.id,
-            key=ledger_key(caller, idempotency_key),
-            person_ids=await _people(connection, found),
-        )
-        return shapes.checkout_answer(released)
-
-    request = {"checkout": checkout_id, "release": data}
-    return await once(
-        services, caller, idempotency_key, operation="releaseCheckout", request=request, status=201, work=work
+    return await _finish(
+        services, caller, idempotency_key, "release", checkout_id, data, finishing.release, people=True
     )
 
 
@@ -217,23 +219,17 @@ async def refund_checkout(
     data: JSONBody[shapes.RefundCheckoutRequest],
 ) -> Response[shapes.CheckoutAnswer]:
     """Give back the points of the lines that are refunded, and with the last of them the coupons."""
-
-    async def work(connection: AsyncConnection) -> shapes.CheckoutAnswer:
-        found = await _own(connection, caller, checkout_id)
-        refunded = await finishing.refund(
-            connection,
-            programme_id=caller.programme_id,
-            checkout_id=found.id,
-            lines=data.lines,
-            clerk=data.clerk,
-            key=ledger_key(caller, idempotency_key),
-            person_ids=await _people(connection, found),
-        )
-        return shapes.checkout_answer(refunded)
-
-    request = {"checkout": checkout_id, "refund": data}
-    return await once(
-        services, caller, idempotency_key, operation="refundCheckout", request=request, status=201, work=work
+    return await _finish(
+        services,
+        caller,
+        idempotency_key,
+        "refund",
+        checkout_id,
+        data,
+        finishing.refund,
+        people=True,
+        lines=data.lines,
+        clerk=data.clerk,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from litestar import Response, Router, get, post, put
@@ -24,7 +25,19 @@ from redemption.benefits.errors import UnknownBenefitError
 from redemption.benefits.events import Doer
 from redemption.benefits.wallet import PREFIX, Benefit, get_benefit, mark_seen, wallet
 
+_Work = Callable[[AsyncConnection], Awaitable[Benefit]]
 BenefitId = Annotated[str, PathParameter(pattern=f"^{PREFIX}_[0-9A-Za-z]{{26}}$", description="The benefit's id.")]
+
+
+async def _change(
+    services: Services, caller: Caller, key: str, operation: str, request: dict[str, Any], work: _Work
+) -> Response[Any]:
+    """Change a wallet once for its key, and answer the benefit that is there then."""
+
+    async def answer(connection: AsyncConnection) -> shapes.BenefitAnswer:
+        return shapes.benefit_answer(await work(connection))
+
+    return await once(services, caller, key, operation=operation, request=request, status=201, work=answer)
 
 
 class NothingMore(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,9 +87,9 @@ async def issue_benefit(
 ) -> Response[shapes.BenefitAnswer]:
     """Put one of a published template into the member's wallet."""
 
-    async def work(connection: AsyncConnection) -> shapes.BenefitAnswer:
+    async def work(connection: AsyncConnection) -> Benefit:
         member = await writing_member(connection, caller, member_id)
-        issued = await issuing.issue(
+        return await issuing.issue(
             connection,
             programme_id=caller.programme_id,
             member_id=member.id,
@@ -86,12 +99,9 @@ async def issue_benefit(
             campaign=data.campaign,
             by=_doer(caller, data.clerk),
         )
-        return shapes.benefit_answer(issued)
 
     request = {"member": member_id, "benefit": data}
-    return await once(
-        services, caller, idempotency_key, operation="issueBenefit", request=request, status=201, work=work
-    )
+    return await _change(services, caller, idempotency_key, "issueBenefit", request, work)
 
 
 @post(
@@ -110,9 +120,9 @@ async def claim_benefit(
 ) -> Response[shapes.BenefitAnswer]:
     """The member takes one of a template that is there to be claimed."""
 
-    async def work(connection: AsyncConnection) -> shapes.BenefitAnswer:
+    async def work(connection: AsyncConnection) -> Benefit:
         member = await writing_member(connection, caller, member_id)
-        claimed = await issuing.claim(
+        return await issuing.claim(
             connection,
             programme_id=caller.programme_id,
             member_id=member.id,
@@ -120,12 +130,9 @@ async def claim_benefit(
             key=ledger_key(caller, idempotency_key),
             by=_doer(caller),
         )
-        return shapes.benefit_answer(claimed)
 
     request = {"member": member_id, "claim": data}
-    return await once(
-        services, caller, idempotency_key, operation="claimBenefit", request=request, status=201, work=work
-    )
+    return await _change(services, caller, idempotency_key, "claimBenefit", request, work)
 
 
 @put(
@@ -174,18 +181,14 @@ async def revoke_benefit(
 ) -> Response[shapes.BenefitAnswer]:
     """Take it back, unless it was used or is locked."""
 
-    async def work(connection: AsyncConnection) -> shapes.BenefitAnswer:
+    async def work(connection: AsyncConnection) -> Benefit:
         member = await reading_member(connection, caller, member_id)
         owned = await _owned(connection, member.id, benefit_id)
         by = _doer(caller)
-        return shapes.benefit_answer(
-            await using.revoke(connection, member_id=owned.member_id, benefit_id=owned.id, by=by)
-        )
+        return await using.revoke(connection, member_id=owned.member_id, benefit_id=owned.id, by=by)
 
     request = {"member": member_id, "benefit": benefit_id, "revoke": data}
-    return await once(
-        services, caller, idempotency_key, operation="revokeBenefit", request=request, status=201, work=work
-    )
+    return await _change(services, caller, idempotency_key, "revokeBenefit", request, work)
 
 
 @post(
@@ -205,23 +208,20 @@ async def transfer_benefit(
 ) -> Response[shapes.BenefitAnswer]:
     """Put it into the other member's wallet, valid as long; answers theirs."""
 
-    async def work(connection: AsyncConnection) -> shapes.BenefitAnswer:
+    async def work(connection: AsyncConnection) -> Benefit:
         member = await reading_member(connection, caller, member_id)
         other = await writing_member(connection, caller, data.to_member_id, field="to_member_id")
         owned = await _owned(connection, member.id, benefit_id)
-        given = await using.transfer(
+        return await using.transfer(
             connection,
             member_id=owned.member_id,
             benefit_id=owned.id,
             to_member_id=other.id,
             by=_doer(caller),
         )
-        return shapes.benefit_answer(given)
 
     request = {"member": member_id, "benefit": benefit_id, "transfer": data}
-    return await once(
-        services, caller, idempotency_key, operation="transferBenefit", request=request, status=201, work=work
-    )
+    return await _change(services, caller, idempotency_key, "transferBenefit", request, work)
 
 
 router: Final = Router(
