@@ -50,7 +50,9 @@ def main(words: list[str]) -> None:
     """Run the sections named, or all of them. All of them are written down, some only where that is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"one of {', '.join(SECTIONS)}; all by default")
-    parser.add_argument("--members", type=int, help="how many members `scale` and `tiers` load; a million takes long")
+    parser.add_argument(
+        "--members", type=int, help="how many members `scale`, `tiers` and `benefits` load; a million takes long"
+    )
     parser.add_argument("--write", action="store_true", help="write the sections named to bench/, beside the others")
     asked = parser.parse_args(words)
     if unknown := {*asked.sections} - SECTIONS.keys():
@@ -60,6 +62,7 @@ def main(words: list[str]) -> None:
         chosen = SECTIONS | {
             "scale": functools.partial(scale.measure, members=asked.members),
             "tiers": functools.partial(tiers.measure, members=asked.members),
+            "benefits": functools.partial(benefits.measure, members=asked.members),
         }
     sections: dict[str, Section] = {}
     with tempfile.TemporaryDirectory() as home, EmbeddedPostgres(Path(home)) as url:
