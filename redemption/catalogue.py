@@ -10,9 +10,9 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.kit.errors import NotFoundError
+from loyalty.kit.errors import ConflictError, NotFoundError
 from loyalty.kit.ids import new_id
-from redemption.benefits.templates import get_template
+from redemption.benefits.templates import get_template, lock_template, note
 from redemption.checks import MAX_POINTS, check_code, check_name, check_range
 from redemption.tables import catalogue_item_table
 
@@ -89,6 +89,45 @@ async def list_items(
     if active_only:
         query = query.where(columns.active)
     return [_item(row) for row in await connection.execute(query.order_by(columns.points_cost, columns.code))]
+
+
+async def find_price(connection: AsyncConnection, *, programme_id: UUID, template_code: str) -> int | None:
+    """How many points buy one of a template; None where it is not for sale."""
+    query = select(catalogue_item_table.c.points_cost).filter_by(
+        programme_id=programme_id, code=template_code, coupon_template_code=template_code, active=True
+    )
+    return (await connection.execute(query)).scalar_one_or_none()
+
+
+async def set_price(
+    connection: AsyncConnection, *, programme_id: UUID, code: str, points: int | None, actor: str
+) -> None:
+    """Sell a template's benefits for so many points, or no more; in the catalogue they are under the template's code.
+
+    Raises UnknownTemplateError, InvalidInputError, ConflictError where the catalogue has something else of this code.
+    """
+    template = await lock_template(connection, programme_id=programme_id, code=code)
+    query = select(catalogue_item_table).filter_by(programme_id=programme_id, code=code)
+    row = (await connection.execute(query)).first()
+    known = None if row is None else _item(row)
+    if known is not None and known.coupon_template_code != code:
+        raise ConflictError("the catalogue has something else of this code", field="points_cost", reason="other_item")
+    cost = points
+    if cost is None:
+        if known is None:
+            return
+        cost = known.points_cost
+    await save_item(
+        connection,
+        programme_id=programme_id,
+        code=code,
+        name=template.name,
+        points_cost=cost,
+        coupon_template_code=code,
+        stock=known.stock if known else None,
+        active=points is not None,
+    )
+    await note(connection, template.id, "price", actor, after={"points": points})
 
 
 async def take_from_stock(connection: AsyncConnection, *, item_id: UUID) -> bool:

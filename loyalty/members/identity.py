@@ -101,7 +101,7 @@ async def find(
         return []
     if typed.lower().startswith(f"{MEMBER_PREFIX}_"):
         return await _find_by_id(connection, programme_id, typed)
-    keys = [identity_key(keyring, programme_id, identity) for identity in _readings(typed, region)]
+    keys = [identity_key(keyring, programme_id, identity) for identity in readings(typed, region)]
     rows = await connection.execute(
         _FIND_ANYWHERE,
         {
@@ -125,7 +125,7 @@ async def _find_by_id(connection: AsyncConnection, programme_id: UUID, typed: st
         return []
 
 
-def _readings(typed: str, region: str | None) -> list[Identity]:
+def readings(typed: str, region: str | None) -> list[Identity]:
     """Everything that a typed text may mean. What it cannot be is left out."""
     readings = [Identity(kind="card", value=normalise_card(typed))]
     readings += [Identity(kind=kind, value=typed) for kind in CHANNEL_KINDS if kind != "card"]

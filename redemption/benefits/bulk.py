@@ -13,12 +13,12 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, case, func, insert, literal, select, text, update
+from sqlalchemy import Select, Update, case, func, insert, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from loyalty.kit.clock import local_date, start_of_local_day
 from loyalty.kit.db import transaction
-from loyalty.kit.errors import InvalidInputError, NotFoundError
+from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError
 from loyalty.kit.ids import new_id
 from loyalty.kit.programme import get_programme
 from loyalty.kit.queue import defer
@@ -26,6 +26,7 @@ from loyalty.kit.quotas import Key, give, take_up_to
 from redemption.benefits.issuing import GIVEN_BY_MEMBERS
 from redemption.benefits.tables import issue_member_table, issue_table
 from redemption.benefits.templates import (
+    Action,
     Template,
     get_definition,
     get_published,
@@ -39,6 +40,8 @@ CHUNK: Final = 10_000
 """Members at a time: a second of work, so that progress shows and nothing waits long."""
 
 MAX_LIST: Final = 100_000
+REVOKING: Final = "revoking"
+REVOKED: Final = "revoked"
 ISSUE_TASK: Final = "issue_benefits"
 """The job that works on an issue."""
 
@@ -53,7 +56,9 @@ class Issue(msgspec.Struct, frozen=True, kw_only=True):
     """An issue to many, and how far it is: of `total` members `done` were come to, and `issued` were given one.
 
     `audience` says for whom, as data: `{"kind": "list"}`, or what the one who gathers knows to read. A `stopped` one
-    says why: `stock` (none was left) or `asked`; it goes on from there when it is resumed.
+    says why (`reason`): `stock` (none was left) or `asked`, and it goes on from there when it is resumed; or `revoked`:
+    what was not used by then was taken back, and it is over. While that is done it is `running` for the reason
+    `revoking`. `issued` counts those that were not taken back.
     """
 
     id: UUID
@@ -89,20 +94,27 @@ async def begin_issue(
     actor: str,
     campaign: str | None = None,
     members: Collection[UUID] = (),
+    issue_id: UUID | None = None,
 ) -> Issue:
     """Begin an issue and have a worker do it: to a list of members, or to whomever `audience` describes.
 
-    Raises UnknownTemplateError, NotPublishedError, InvalidInputError.
+    With an `issue_id` that is there already, that issue is the answer: a form that was sent twice issues once. Raises
+    UnknownTemplateError, NotPublishedError, InvalidInputError, ConflictError for the id of another template's issue.
     """
     check_text(name, "name")
     check_text(campaign, "campaign")
     await lock_template(connection, programme_id=programme_id, code=template_code)
     template = await get_published(connection, programme_id=programme_id, code=template_code)
+    known = (await connection.execute(select(issue_table).filter_by(id=issue_id))).first() if issue_id else None
+    if known is not None:
+        if known.template_id != template.id:
+            raise ConflictError("this id is that of an issue of another template", field="issue_id")
+        return _issue(known)
     listed = audience.get("kind") == "list"
     if listed and not 1 <= len(members) <= MAX_LIST:
         raise InvalidInputError(f"from 1 to {MAX_LIST:,} members", field="members")
     values = {
-        "id": new_id(),
+        "id": issue_id or new_id(),
         "programme_id": programme_id,
         "template_id": template.id,
         "version": template.version,
@@ -144,24 +156,49 @@ async def unfinished_issues(connection: AsyncConnection) -> list[UUID]:
     return list((await connection.execute(query.order_by(columns.id))).scalars())
 
 
-async def stop_issue(connection: AsyncConnection, *, programme_id: UUID, issue_id: UUID) -> Issue:
-    """Stop an issue between two lots. What is over stays as it is."""
+async def stop_issue(connection: AsyncConnection, *, programme_id: UUID, issue_id: UUID, actor: str) -> Issue:
+    """Stop an issue between two lots. What is over stays as it is, and what is being revoked is."""
+    columns = issue_table.c
     stop = update(issue_table).filter_by(id=issue_id, programme_id=programme_id)
-    stop = stop.where(issue_table.c.finished_at.is_(None))
-    await connection.execute(stop.values(state="stopped", reason="asked", changed_at=func.clock_timestamp()))
-    return await get_issue(connection, programme_id=programme_id, issue_id=issue_id)
+    stop = stop.where(
+        columns.finished_at.is_(None), columns.state != "stopped", columns.reason.is_distinct_from(REVOKING)
+    )
+    return await _steer(
+        connection, stop.values(state="stopped", reason="asked"), programme_id, issue_id, "stopped", actor
+    )
 
 
-async def resume_issue(connection: AsyncConnection, *, programme_id: UUID, issue_id: UUID) -> Issue:
+async def resume_issue(connection: AsyncConnection, *, programme_id: UUID, issue_id: UUID, actor: str) -> Issue:
     """Go on with an issue that was stopped. What is over stays as it is."""
     columns = issue_table.c
-    query = update(issue_table).filter_by(id=issue_id, programme_id=programme_id, state="stopped")
-    again = query.values(
-        state=case((columns.total.is_(None), "gathering"), else_="running"),
-        reason=None,
-        changed_at=func.clock_timestamp(),
+    stopped = update(issue_table).filter_by(id=issue_id, programme_id=programme_id, state="stopped")
+    again = stopped.where(columns.finished_at.is_(None)).values(
+        state=case((columns.total.is_(None), "gathering"), else_="running"), reason=None
     )
-    if (await connection.execute(again)).rowcount:
+    return await _steer(connection, again, programme_id, issue_id, "resumed", actor)
+
+
+async def revoke_issue(connection: AsyncConnection, *, programme_id: UUID, issue_id: UUID, actor: str) -> Issue:
+    """End an issue and have a worker take back all of it that is not used. What was revoked stays so.
+
+    What a sale has locked at that moment, and what was given on to another member, stays.
+    """
+    columns = issue_table.c
+    revoke = update(issue_table).filter_by(id=issue_id, programme_id=programme_id)
+    revoke = revoke.where(func.coalesce(columns.reason, "").not_in((REVOKING, REVOKED)))
+    values = {"state": "running", "reason": REVOKING, "cursor": None, "finished_at": None}
+    return await _steer(connection, revoke.values(values), programme_id, issue_id, "revoked", actor)
+
+
+async def _steer(
+    connection: AsyncConnection, change: Update, programme_id: UUID, issue_id: UUID, action: Action, actor: str
+) -> Issue:
+    """Change where an issue goes, write down who did, and have a worker go on with it."""
+    issue = await get_issue(connection, programme_id=programme_id, issue_id=issue_id)
+    template = await get_template_by_id(connection, issue.template_id)
+    await lock_template(connection, programme_id=programme_id, code=template.code)
+    if (await connection.execute(change.values(changed_at=func.clock_timestamp()))).rowcount:
+        await note(connection, template.id, action, actor, after={"name": issue.name})
         await defer(connection, ISSUE_TASK, issue_id=str(issue_id))
     return await get_issue(connection, programme_id=programme_id, issue_id=issue_id)
 
@@ -187,6 +224,8 @@ async def work_on_issue(
             issue = _issue(row)
             if issue.state == "gathering":
                 await _gather(connection, issue, await find_audience(connection, issue))
+            elif issue.state == "running" and issue.reason == REVOKING:
+                await _revoke_chunk(connection, issue, chunk)
             elif issue.state == "running":
                 await _issue_chunk(connection, issue, chunk)
         if progress is not None:
@@ -355,7 +394,41 @@ async def _make(
     return row.made, row.last
 
 
-async def _finish(connection: AsyncConnection, issue: Issue) -> None:
+_REVOKE: Final = text("""
+    WITH chosen AS (
+        SELECT member_id, id FROM benefit WHERE member_id > :after AND issue_key = :key ORDER BY member_id LIMIT :chunk
+    ), over AS (
+        UPDATE benefit b SET state = 'revoked', open = false, locked_by = NULL, locked_until = NULL, changed_at = :at
+        FROM chosen WHERE b.member_id = chosen.member_id AND b.id = chosen.id AND b.open AND b.expires_at > :at
+            AND (b.state <> 'locked' OR b.locked_until <= :at)
+        RETURNING b.*
+    ), told AS (
+        INSERT INTO benefit_event (
+            member_id, id, benefit_id, programme_id, template_id, version, kind, at, campaign, actor)
+        SELECT member_id, gen_random_uuid(), id, programme_id, template_id, version, 'revoked', :at, campaign, :actor
+        FROM over
+    )
+    SELECT count(*) AS members, (array_agg(member_id ORDER BY member_id DESC))[1] AS last,
+        (SELECT count(*) FROM over) AS revoked
+    FROM chosen
+""")
+
+
+async def _revoke_chunk(connection: AsyncConnection, issue: Issue, chunk: int) -> None:
+    """Take back what the next members have of it, and move the cursor with them."""
+    window = {"after": issue.cursor or UUID(int=0), "key": f"issue:{issue.id}", "chunk": chunk}
+    now = await read_clock(connection)
+    found = (await connection.execute(_REVOKE, window | {"at": now, "actor": issue.created_by})).one()
+    if found.members == 0:
+        await _finish(connection, issue, state="stopped", reason=REVOKED)
+        return
+    template = await get_template_by_id(connection, issue.template_id)
+    await _change(connection, issue, cursor=found.last, issued=issue.issued - found.revoked)
+    if template.stock == "counted" and found.revoked:
+        await give(connection, {Key(template.id, "stock"): found.revoked})
+
+
+async def _finish(connection: AsyncConnection, issue: Issue, **values: Any) -> None:
     """Nobody is left: what was gathered is of no more use."""
     await connection.execute(issue_member_table.delete().where(issue_member_table.c.issue_id == issue.id))
-    await _change(connection, issue, state="done", finished_at=func.clock_timestamp())
+    await _change(connection, issue, **{"state": "done", **values}, finished_at=func.clock_timestamp())

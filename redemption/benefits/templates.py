@@ -27,7 +27,20 @@ from redemption.checks import check_code, check_text
 
 TemplateState = Literal["draft", "published", "retired"]
 StockKind = Literal["unlimited", "counted", "codes"]
-Action = Literal["saved", "undone", "published", "retired", "stock", "budget", "codes", "issued"]
+Action = Literal[
+    "saved",
+    "undone",
+    "published",
+    "retired",
+    "stock",
+    "budget",
+    "codes",
+    "price",
+    "issued",
+    "stopped",
+    "resumed",
+    "revoked",
+]
 
 MOST_CHANGES: Final = 200
 
@@ -248,8 +261,8 @@ async def undo_draft(connection: AsyncConnection, *, programme_id: UUID, code: s
 async def publish(connection: AsyncConnection, *, programme_id: UUID, code: str, actor: str) -> Template:
     """Make the draft the version in force. Without a draft, or one equal to that version, nothing is published.
 
-    A retired template is published again by this. Raises UnknownTemplateError, ConflictError for a template that gives
-    imported codes and has none.
+    A retired template is published again by this, as the version it had where nothing was drafted since. Raises
+    UnknownTemplateError, ConflictError for a template that gives imported codes and has none.
     """
     found = await lock_template(connection, programme_id=programme_id, code=code)
     definition = found.draft or found.definition
@@ -261,6 +274,10 @@ async def publish(connection: AsyncConnection, *, programme_id: UUID, code: str,
         message = "codes of somebody else's have to be imported before they can be given"
         raise ConflictError(message, field="stock", reason="no_codes")
     document = msgspec.to_builtins(definition)
+    if found.state == "retired" and definition == found.definition:
+        await _change(connection, found.id, state="published", draft=None)
+        await note(connection, found.id, "published", actor, after=document)
+        return await get_template(connection, programme_id=programme_id, code=code)
     values = {"template_id": found.id, "version": found.version + 1, "definition": document, "published_by": actor}
     await connection.execute(insert(version_table).values(values))
     await _change(connection, found.id, state="published", version=found.version + 1, draft=None)

@@ -7,13 +7,15 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
 import httpx
+import msgspec
 import pytest
 import uvicorn
 from playwright.async_api import Browser, Page, async_playwright
@@ -54,12 +56,18 @@ def chromium() -> str | None:
 
 
 @dataclass(frozen=True)
-class LiveShop:
-    """A running server and what was seeded into it."""
+class Served:
+    """A running server and the programme that it shows."""
 
     url: str
     settings: Settings
     programme: Programme
+
+
+@dataclass(frozen=True)
+class LiveShop(Served):
+    """A running server and what was seeded into it."""
+
     item_keys: MasterKeys
     on_sale: CodeRange
 
@@ -76,25 +84,27 @@ class LiveShop:
 async def live_server(
     database_url: str, engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[LiveShop]:
-    """uvicorn on a free port of the loopback, on the run's database, showing a programme of its own."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    settings = Settings(
-        home=tmp_path_factory.mktemp("live"),
-        database_url=database_url,
-        public_url=url,
-        programme="shanlan",
-        demo=True,
-    )
+    """A server on the run's database, showing a programme with tiers and items on sale."""
+    settings = Settings(home=tmp_path_factory.mktemp("live"), database_url=database_url, programme="shanlan", demo=True)
     item_keys = MasterKeys.load_or_create(settings.keys / "item-codes.json")
     async with transaction(engine) as connection:
         programme = await _seed_programme(connection)
         on_sale = await _seed_items(connection, programme, item_keys)
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="warning", lifespan="on"))
+    with serving(settings) as (url, served):
+        yield LiveShop(url=url, settings=served, programme=programme, item_keys=item_keys, on_sale=on_sale)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[tuple[str, Settings]]:
+    """uvicorn on a free port of the loopback; its address, and the settings with it."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    served = msgspec.structs.replace(settings, public_url=url)
+    server = uvicorn.Server(uvicorn.Config(create_app(served), log_level="warning", lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     _wait_until_ready(url)
-    yield LiveShop(url=url, settings=settings, programme=programme, item_keys=item_keys, on_sale=on_sale)
+    yield url, served
     server.should_exit = True
     thread.join(timeout=10)
     listener.close()
@@ -223,9 +233,9 @@ async def assert_well_made(page: Page, name: str, folder: Path) -> None:
 
 
 _SMALL_TARGETS = """
-() => [...document.querySelectorAll("button, input:not([type=hidden]):not([type=checkbox]), a.button, header a")]
+() => [...document.querySelectorAll("button, input, a.button, header a")]
     .filter((control) => control.getClientRects().length && control.getBoundingClientRect().height < 43.5
-        && !control.classList.contains("skip-link") && !control.classList.contains("visually-hidden"))
+        && !control.matches(".skip-link, .visually-hidden, [type=hidden], [type=checkbox], [type=radio]"))
     .map((control) => control.outerHTML.slice(0, 120))
 """
 _NAMELESS = """

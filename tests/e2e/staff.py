@@ -22,7 +22,7 @@ from loyalty.web.security.staff import Role, create_staff, list_staff
 from redemption.benefits.issuing import issue
 from redemption.catalogue import save_item
 from redemption.policies import publish_policy
-from tests.e2e.conftest import LiveShop
+from tests.e2e.conftest import LiveShop, Served
 from tests.factories import make_coupon
 from tiers.qualification import evaluate, record
 
@@ -34,7 +34,7 @@ _PEOPLE: Final[list[tuple[str, str, Role]]] = [
 ]
 
 
-async def hire(engine: AsyncEngine, shop: LiveShop) -> None:
+async def hire(engine: AsyncEngine, shop: Served) -> None:
     """A clerk of the Shanghai store, a manager and an administrator; what points are worth; gifts. Done once."""
     async with transaction(engine) as connection:
         if await list_staff(connection, programme_id=shop.programme.id):

@@ -24,7 +24,7 @@ from loyalty.members.profile import ProfileFields
 from loyalty.runtime import KEYRING_FILE
 from loyalty.web.member.consents import answer_terms
 from redemption.benefits.issuing import issue
-from tests.e2e.conftest import LiveShop, assert_well_made
+from tests.e2e.conftest import LiveShop, Served, assert_well_made
 from tests.factories import make_coupon
 from tiers.qualification import evaluate, record
 
@@ -79,7 +79,7 @@ Scheme = Literal["light", "dark"]
 
 @asynccontextmanager
 async def phone(
-    browser: Browser, shop: LiveShop, *, width: int, language: str, scheme: Scheme = "light", script: bool = True
+    browser: Browser, shop: Served, *, width: int, language: str, scheme: Scheme = "light", script: bool = True
 ) -> AsyncIterator[Page]:
     """A browser of somebody's own, which fails the test on any script error or breach of the CSP."""
     context = await browser.new_context(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 import msgspec
 from litestar import Response, Router, get, post, put
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -74,18 +74,18 @@ async def get_benefit_template(
         return await _tell(connection, found)
 
 
-_Step = Callable[[AsyncConnection], Awaitable[Any]]
+_Act = Callable[..., Awaitable[Any]]
 
 
 async def _change_template(
-    services: Services, caller: Caller, key: str, operation: str, code: str, data: Any, step: _Step
+    services: Services, caller: Caller, key: str, operation: str, code: str, data: Any, act: _Act, **fields: Any
 ) -> Response[Any]:
-    """Do something to a template, once for its key, and answer how it stands then."""
+    """Do something to a template in the name of `data.actor`, once for its key, and answer how it stands then."""
+    programme_id = caller.programme_id
 
     async def work(connection: AsyncConnection) -> shapes.TemplateAnswer:
-        await step(connection)
-        found = await templates.get_template(connection, programme_id=caller.programme_id, code=code)
-        return await _tell(connection, found)
+        await act(connection, programme_id=programme_id, code=code, actor=data.actor, **fields)
+        return await _tell(connection, await templates.get_template(connection, programme_id=programme_id, code=code))
 
     request = {"template": code, "data": data}
     return await once(services, caller, key, operation=operation, request=request, status=201, work=work)
@@ -106,17 +106,16 @@ async def save_benefit_draft(
     data: JSONBody[shapes.SaveDraftRequest],
 ) -> Response[shapes.TemplateAnswer]:
     """Begin a template, or the next version of one. What was published before stays in force until this is."""
-
-    async def step(connection: AsyncConnection) -> None:
-        await templates.save_draft(
-            connection,
-            programme_id=caller.programme_id,
-            code=code,
-            definition=data.definition,
-            actor=data.actor,
-        )
-
-    return await _change_template(services, caller, idempotency_key, "saveBenefitDraft", code, data, step)
+    return await _change_template(
+        services,
+        caller,
+        idempotency_key,
+        "saveBenefitDraft",
+        code,
+        data,
+        templates.save_draft,
+        definition=data.definition,
+    )
 
 
 @post(
@@ -134,11 +133,9 @@ async def undo_benefit_draft(
     data: JSONBody[shapes.ActRequest],
 ) -> Response[shapes.TemplateAnswer]:
     """Take the last saving back; again and again, to the first draft or what was published."""
-
-    async def step(connection: AsyncConnection) -> None:
-        await templates.undo_draft(connection, programme_id=caller.programme_id, code=code, actor=data.actor)
-
-    return await _change_template(services, caller, idempotency_key, "undoBenefitDraft", code, data, step)
+    return await _change_template(
+        services, caller, idempotency_key, "undoBenefitDraft", code, data, templates.undo_draft
+    )
 
 
 @post(
@@ -156,11 +153,9 @@ async def publish_benefit_template(
     data: JSONBody[shapes.ActRequest],
 ) -> Response[shapes.TemplateAnswer]:
     """Make the draft the version in force; what was issued before keeps its version."""
-
-    async def step(connection: AsyncConnection) -> None:
-        await templates.publish(connection, programme_id=caller.programme_id, code=code, actor=data.actor)
-
-    return await _change_template(services, caller, idempotency_key, "publishBenefitTemplate", code, data, step)
+    return await _change_template(
+        services, caller, idempotency_key, "publishBenefitTemplate", code, data, templates.publish
+    )
 
 
 @post(
@@ -178,11 +173,9 @@ async def retire_benefit_template(
     data: JSONBody[shapes.ActRequest],
 ) -> Response[shapes.TemplateAnswer]:
     """Give no more of it. What was issued can still be used."""
-
-    async def step(connection: AsyncConnection) -> None:
-        await templates.retire(connection, programme_id=caller.programme_id, code=code, actor=data.actor)
-
-    return await _change_template(services, caller, idempotency_key, "retireBenefitTemplate", code, data, step)
+    return await _change_template(
+        services, caller, idempotency_key, "retireBenefitTemplate", code, data, templates.retire
+    )
 
 
 @post(
@@ -200,18 +193,17 @@ async def set_benefit_stock(
     data: JSONBody[shapes.StockRequest],
 ) -> Response[shapes.TemplateAnswer]:
     """Say how many there may be in all, or that nobody counts."""
-
-    async def step(connection: AsyncConnection) -> None:
-        await stock.set_stock(
-            connection,
-            programme_id=caller.programme_id,
-            code=code,
-            kind=data.kind,
-            total=data.total,
-            actor=data.actor,
-        )
-
-    return await _change_template(services, caller, idempotency_key, "setBenefitStock", code, data, step)
+    return await _change_template(
+        services,
+        caller,
+        idempotency_key,
+        "setBenefitStock",
+        code,
+        data,
+        stock.set_stock,
+        kind=data.kind,
+        total=data.total,
+    )
 
 
 @post(
@@ -229,18 +221,17 @@ async def set_benefit_budget(
     data: JSONBody[shapes.BudgetRequest],
 ) -> Response[shapes.TemplateAnswer]:
     """Say how often they may be used and how much they may take off, in all."""
-
-    async def step(connection: AsyncConnection) -> None:
-        await stock.set_budget(
-            connection,
-            programme_id=caller.programme_id,
-            code=code,
-            uses=data.uses,
-            amount_minor=data.amount_minor,
-            actor=data.actor,
-        )
-
-    return await _change_template(services, caller, idempotency_key, "setBenefitBudget", code, data, step)
+    return await _change_template(
+        services,
+        caller,
+        idempotency_key,
+        "setBenefitBudget",
+        code,
+        data,
+        stock.set_budget,
+        uses=data.uses,
+        amount_minor=data.amount_minor,
+    )
 
 
 @put(
@@ -359,10 +350,6 @@ async def begin_benefit_issue(
     )
 
 
-def _issue_uuid(issue_id: str) -> UUID:
-    return parse_public_id(shapes.ISSUE_PREFIX, issue_id, field="issue_id")
-
-
 @get(
     "/benefits/issues/{issue_id:str}",
     operation_id="getBenefitIssue",
@@ -375,40 +362,50 @@ async def get_benefit_issue(
 ) -> shapes.IssueAnswer:
     """How far an issue is."""
     async with services.transaction() as connection:
-        found = await bulk.get_issue(connection, programme_id=caller.programme_id, issue_id=_issue_uuid(issue_id))
+        identifier = parse_public_id(shapes.ISSUE_PREFIX, issue_id, field="issue_id")
+        found = await bulk.get_issue(connection, programme_id=caller.programme_id, issue_id=identifier)
     return shapes.issue_answer(found)
 
 
-@put(
-    "/benefits/issues/{issue_id:str}/stop",
-    operation_id="stopBenefitIssue",
-    summary="Stop an issue",
-    guards=[Require("benefits:write")],
-    responses=problems(404),
+def _steering(step: str, operation: str, summary: str, description: str, act: _Act) -> HTTPRouteHandler:
+    """The handler of a step that changes where an issue goes; it takes no key, because doing it again is the same."""
+
+    @put(
+        f"/benefits/issues/{{issue_id:str}}/{step}",
+        operation_id=operation,
+        summary=summary,
+        description=description,
+        guards=[Require("benefits:write")],
+        responses=problems(404),
+    )
+    async def steer(
+        services: NamedDependency[Services], caller: NamedDependency[Caller], issue_id: IssueId
+    ) -> shapes.IssueAnswer:
+        async with services.transaction() as connection:
+            identifier = parse_public_id(shapes.ISSUE_PREFIX, issue_id, field="issue_id")
+            asked = {"programme_id": caller.programme_id, "issue_id": identifier}
+            return shapes.issue_answer(await act(connection, **asked, actor=caller.key.name))
+
+    return steer
+
+
+stop_benefit_issue = _steering(
+    "stop", "stopBenefitIssue", "Stop an issue", "Issue no more for now. One that is over stays so.", bulk.stop_issue
 )
-async def stop_benefit_issue(
-    services: NamedDependency[Services], caller: NamedDependency[Caller], issue_id: IssueId
-) -> shapes.IssueAnswer:
-    """Issue no more for now. One that is over stays so."""
-    async with services.transaction() as connection:
-        found = await bulk.stop_issue(connection, programme_id=caller.programme_id, issue_id=_issue_uuid(issue_id))
-    return shapes.issue_answer(found)
-
-
-@put(
-    "/benefits/issues/{issue_id:str}/resume",
-    operation_id="resumeBenefitIssue",
-    summary="Go on with an issue",
-    guards=[Require("benefits:write")],
-    responses=problems(404),
+resume_benefit_issue = _steering(
+    "resume",
+    "resumeBenefitIssue",
+    "Go on with an issue",
+    "Go on after the last member who got one; what is not stopped stays as it is.",
+    bulk.resume_issue,
 )
-async def resume_benefit_issue(
-    services: NamedDependency[Services], caller: NamedDependency[Caller], issue_id: IssueId
-) -> shapes.IssueAnswer:
-    """Go on after the last member who got one; what is not stopped stays as it is."""
-    async with services.transaction() as connection:
-        found = await bulk.resume_issue(connection, programme_id=caller.programme_id, issue_id=_issue_uuid(issue_id))
-    return shapes.issue_answer(found)
+revoke_benefit_issue = _steering(
+    "revoke",
+    "revokeBenefitIssue",
+    "Take an issue back",
+    "End an issue and take back all of it that is not used, is not locked by a sale, and was not given on.",
+    bulk.revoke_issue,
+)
 
 
 router: Final = Router(
@@ -430,5 +427,6 @@ router: Final = Router(
         get_benefit_issue,
         stop_benefit_issue,
         resume_benefit_issue,
+        revoke_benefit_issue,
     ],
 )

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from markupsafe import Markup, escape
+
 from loyalty.web.i18n.formats import Formats, format_number
 
 Language = Literal["zh", "en"]
@@ -58,7 +60,8 @@ def placeholders(text: Text) -> set[str]:
 class Translator:
     """`t("member.card.points", n=120)`: the text of a key in one language, with its placeholders filled in.
 
-    Integers are grouped as the language does. Where `n` is to be filled in later, `count` chooses its form. A key that
+    Integers are grouped as the language does. Where `n` is to be filled in later, `count` chooses its form. Filled with
+    HTML (Markup), a text is HTML whose own words are escaped: so a sentence of a form has its fields in it. A key that
     is not in the catalogue, or a placeholder that is not given, is a mistake in a template: it raises KeyError, and the
     tests render every page in both languages.
     """
@@ -73,6 +76,8 @@ class Translator:
         if not isinstance(text, str):
             number = values["count"] if "count" in values else values["n"]
             text = text.get("one", text["other"]) if abs(int(number)) == 1 else text["other"]
+        if any(isinstance(value, Markup) for value in values.values()):
+            return Markup(_PLACEHOLDER.sub(lambda found: escape(_written(values[found[1]])), escape(text)))  # noqa: S704
         return _PLACEHOLDER.sub(lambda found: _written(values[found[1]]), text)
 
 

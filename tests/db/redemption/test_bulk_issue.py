@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -98,7 +98,7 @@ async def test_an_issue_stops_where_stock_ends_and_goes_on_when_there_is_more(
     assert (short.state, short.reason, short.issued) == ("stopped", "stock", 1_234)
     async with transaction(committed_engine) as connection:
         await stock.set_stock(connection, total=10_000, **asked)
-        await bulk.resume_issue(connection, programme_id=shop.programme.id, issue_id=issue.id)
+        await bulk.resume_issue(connection, programme_id=shop.programme.id, issue_id=issue.id, actor="li")
     done = await work_on_issue(committed_engine, issue.id, find_audience=find_audience, chunk=500)
     assert done is not None
     assert (done.state, done.issued) == ("done", MEMBERS)
@@ -130,3 +130,48 @@ async def test_a_list_is_given_imported_codes_and_who_has_enough_gets_none(
     assert (found.source, found.campaign) == (f"issue:{issue.id}", "may")
     with pytest.raises(InvalidInputError):
         await _begin(committed_engine, shop, audience={"kind": "list"})
+
+
+async def test_an_issue_that_was_a_mistake_is_taken_back_but_for_what_was_used(
+    committed_engine: AsyncEngine, shop: Till
+) -> None:
+    """Given an issue from a counted stock of which one was used and one is locked, when it is revoked by a worker that
+    is stopped half way, then the next one takes back all the others, stock has them again, and it cannot go on."""
+    people = [uuid4() for _ in range(10)]
+    asked: dict[str, Any] = {"programme_id": shop.programme.id, "code": "five", "actor": "li"}
+    async with transaction(committed_engine) as connection:
+        await stock.set_stock(connection, kind="counted", total=100, **asked)
+    issue = await _begin(committed_engine, shop, audience={"kind": "list"}, members=people)
+    assert await work_on_issue(committed_engine, issue.id, find_audience=find_audience) is not None
+    async with transaction(committed_engine) as connection:
+        shop.connection = connection
+        codes: dict[UUID, str] = dict((await connection.execute(text("SELECT member_id, code FROM benefit"))).all())
+        await shop.capture(await shop.begin(member_id=people[0], coupon=codes[people[0]]))
+        await shop.begin(member_id=people[1], coupon=codes[people[1]])
+        act: dict[str, Any] = {"programme_id": shop.programme.id, "issue_id": issue.id, "actor": "zhao"}
+        await bulk.revoke_issue(connection, **act)
+        assert (await bulk.stop_issue(connection, **act)).state == "running"
+
+    with pytest.raises(KeyboardInterrupt):
+        await work_on_issue(committed_engine, issue.id, find_audience=find_audience, chunk=4, progress=_interrupt)
+    over = await work_on_issue(committed_engine, issue.id, find_audience=find_audience, chunk=4)
+
+    assert over is not None
+    assert (over.state, over.reason, over.issued) == ("stopped", "revoked", 2)
+    async with transaction(committed_engine) as connection:
+        states = await connection.execute(text("SELECT state, count(*) FROM benefit GROUP BY state"))
+        assert dict(states.all()) == {"locked": 1, "revoked": 8, "used": 1}
+        for step in (bulk.resume_issue, bulk.revoke_issue):
+            assert (await step(connection, **act)).state == "stopped"
+    assert await _count(committed_engine, "SELECT sum(remaining) FROM quota_part") == 98
+    assert await _count(committed_engine, "SELECT count(*) FROM benefit_event WHERE kind = 'revoked'") == 8
+
+
+def _interrupt(_issue: Issue) -> None:
+    raise KeyboardInterrupt
+
+
+async def test_an_issue_that_is_begun_twice_under_one_id_is_one(committed_engine: AsyncEngine, shop: Till) -> None:
+    fields: dict[str, Any] = {"audience": {"kind": "list"}, "members": [uuid4()], "issue_id": uuid4()}
+    assert await _begin(committed_engine, shop, **fields) == await _begin(committed_engine, shop, **fields)
+    assert await _count(committed_engine, "SELECT count(*) FROM benefit_issue") == 1

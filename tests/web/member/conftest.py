@@ -144,6 +144,13 @@ class Browser:
         data = {"_csrf_token": token[1] if token else "", **fields}
         return self._seen(await self.client.post(path, data=data, follow_redirects=True))
 
+    async def upload(self, path: str, lines: str, **fields: str) -> httpx.Response:
+        """Send a form with a file of these lines, and go where the answer leads."""
+        token = re.search(r'name="_csrf_token" value="([^"]+)"', self.text)
+        data = {"_csrf_token": token[1] if token else "", **fields}
+        files = {"file": ("list.csv", lines.encode(), "text/csv")}
+        return self._seen(await self.client.post(path, data=data, files=files, follow_redirects=True))
+
     def _seen(self, response: httpx.Response) -> httpx.Response:
         self.text = response.text
         return response
