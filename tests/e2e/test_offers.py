@@ -27,7 +27,7 @@ from redemption.benefits.templates import publish_definition
 from redemption.benefits.wallet import mark_seen
 from tests.e2e.conftest import LiveShop, assert_well_made
 from tests.e2e.staff import hire, regular, sign_in
-from tests.e2e.test_shopper_journey import phone
+from tests.e2e.test_shopper_journey import WORDS, become_member, phone
 
 pytestmark = pytest.mark.e2e
 
@@ -144,6 +144,17 @@ async def test_a_segment_a_campaign_for_it_and_what_came_of_the_others(
                 await page.goto(f"/console/{section}")
                 await page.get_by_role("link", name=name).first.click()
                 await assert_well_made(page, f"offers-{width}-{language}-{section}-one", screenshots)
+
+    async with phone(browser, live_server, width=390, language="zh") as page:
+        # What a shopper sees of it: the odds before entering, and why one cannot enter yet.
+        await page.goto("/join")
+        await become_member(page, WORDS["zh"], "199 0000 9199")
+        await page.goto("/me")
+        await expect(page.locator("main")).to_contain_text("茶室品鉴一次：中奖机会 1,000 分之 3")
+        await page.get_by_role("button", name="用 50 积分抽奖").click()
+        await expect(page.locator("main")).to_contain_text("积分不足，无法参加。")
+        await page.locator("details", has_text="如何核验本次抽奖").locator("summary").click()
+        await assert_well_made(page, "offers-390-zh-card", screenshots)
 
 
 async def _make_segment(page: Page) -> None:
