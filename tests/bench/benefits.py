@@ -194,6 +194,7 @@ async def _issue(engine: AsyncEngine, url: str, programme: Programme, members: i
     started = time.perf_counter()
     done = await work_on_issue(engine, begun.id, find_audience=_find, progress=watch)
     issued = members / (time.perf_counter() - started)
+    after_kb = _peak_kb()
     assert done is not None
     assert done.issued == members
     copied = await asyncio.to_thread(_copy, url, begun.id, members)
@@ -204,7 +205,7 @@ async def _issue(engine: AsyncEngine, url: str, programme: Programme, members: i
         baseline_rate=copied,
         goal=0.3,
         notes={
-            "peak memory of the worker": f"{_megabytes(before_kb)} before, {_megabytes(_peak_kb())} after",
+            "peak memory of the worker": f"{_megabytes(before_kb)} before, {_megabytes(after_kb)} after",
             "of a database process": _megabytes(seen_kb),
         },
     )
