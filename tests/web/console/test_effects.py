@@ -40,10 +40,10 @@ async def test_a_campaign_is_told_in_words_and_says_that_it_was_not_sent_by_chan
     await manager.get("/console/effects")
     assert "Campaign 26" in manager.words
     assert "not by chance" in manager.words
-    address = manager.text.partition('href="/console/effects/')[2].partition('"')[0]
-    await manager.get(f"/console/effects/{address}")
+    address = manager.text.partition('href="/console/effects/cam_')[2].partition('"')[0]
+    await manager.get(f"/console/effects/cam_{address}")
     assert "Who was sent this campaign was not chosen by chance." in manager.words
     assert "TEA-10" in manager.words
     assert "¥10.00" in manager.words
-    await manager.get(f"/console/effects/{address}?lang=zh")
+    await manager.get(f"/console/effects/cam_{address}?lang=zh")
     assert "收到此活动的会员不是随机选出的。" in manager.words
