@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, _Place]] = {
     "import": _Place("loyalty.commands.imports", "imports", "Members and orders from a shop's exports."),
     "items": _Place("loyalty.commands.items", "items", "Products and their codes: mint, print, move, recall."),
     "benefits": _Place("loyalty.commands.benefits", "benefits", "Coupons and other benefits: give them to many."),
+    "tiers": _Place("loyalty.commands.tiers", "tiers", "Tier policies: draft, simulate, publish, review."),
     "ledger": _Place("loyalty.commands.ledger", "ledger", "The books: read, close, reconcile, verify, seal, prove."),
     "draws": _Place("loyalty.commands.draws", "draws", "Prize draws: commitments, and proofs of who won."),
     "epcis": _Place("loyalty.commands.epcis", "epcis", "EPCIS events: captured from a file, shown to shoppers."),

@@ -35,7 +35,7 @@ _FENCE: Final = "OFFSET 0"
 """Ends each subquery. Without it PostgreSQL puts each into the next, and every expression into each of its uses: a row
 then costs ten milliseconds. It takes nothing from parallel plans."""
 
-CLOSED, GRACED, TODAY = "c", "g", "t"
+CLOSED, GRACED, EVE, TODAY = "c", "g", "e", "t"
 """The readings of `tiers.deciding.review_readings`, in its order: of two that reach the same, the first counts."""
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # (SQLAlchemy gives it no types)
@@ -74,8 +74,9 @@ class Bulk:
         self.tiers = range(len(rules.policy.tiers))
         if dates is not None:
             graced = dates.valid_until != dates.grace_end <= moment
-        readings = {"due": (CLOSED, *((GRACED,) if graced else ()), TODAY), "start": (TODAY,), "warn": (CLOSED,)}
-        self.readings: Sequence[str] = readings[occasion]
+        waits = rules.policy.upgrade != "at_once"
+        due = (CLOSED, *((GRACED,) if graced else ()), *((EVE,) if waits else ()), TODAY)
+        self.readings: Sequence[str] = {"due": due, "start": (TODAY,), "warn": (CLOSED,)}[occasion]
         self.points_since = points_since
         self.strangers = strangers
 
@@ -192,9 +193,9 @@ class Bulk:
             FROM ({dates}) q
             {_FENCE}
         """
+        days = {CLOSED: "e.close_day", EVE: self._eve("e.today"), TODAY: "e.today"}
         firsts = {
-            CLOSED: [self._first(measure, "e.close_day") for measure in self.rules.measures],
-            TODAY: [self._first(measure, "e.today") for measure in self.rules.measures],
+            letter: [self._first(measure, day) for measure in self.rules.measures] for letter, day in days.items()
         }
         columns = [
             f"{first} AS {letter}f{index}"
@@ -203,8 +204,14 @@ class Bulk:
             for index, first in enumerate(firsts[letter])
         ]
         closes = "least(e.close_day, e.today)" if self.occasion == "warn" else "e.close_day"
-        columns += [f"{closes} AS cl", "e.today AS tl", f"CAST(e.grace_end AT TIME ZONE {self.zone} AS date) - 1 AS gl"]
+        columns += [f"{closes} AS cl", f"{self._eve('e.today')} AS el", "e.today AS tl"]
+        columns += [f"CAST(e.grace_end AT TIME ZONE {self.zone} AS date) - 1 AS gl"]
         return f"SELECT e.*, {', '.join(columns)} FROM ({ends}) e {_FENCE}"
+
+    def _eve(self, today: str) -> str:
+        """`upgrade_eve` in SQL."""
+        period = "year" if self.policy.upgrade == "at_year_start" else "month"
+        return f"(CAST(date_trunc('{period}', {today}) AS date) - 1)"
 
     def _dated_alike(self, dates: SharedDates) -> str:
         grace_end = moment_sql(dates.grace_end)
@@ -219,7 +226,7 @@ class Bulk:
                 if letter != GRACED
                 for index in range(len(self.rules.measures))
             },
-            **{f"{letter}l": self._last_day(letter) for letter in (CLOSED, GRACED, TODAY)},
+            **{f"{letter}l": self._last_day(letter) for letter in (CLOSED, GRACED, EVE, TODAY)},
         }
         listed = ", ".join(f"{value} AS {name}" for name, value in columns.items())
         return f"SELECT p.*, {listed} FROM ({self._people()}) p {_FENCE}"
@@ -228,13 +235,13 @@ class Bulk:
         """The first day of a sum, over the columns of people with their days."""
         if self.dates is None:
             return f"d.{self.firsts(letter)}f{index}"
-        days = self.dates.first_days_today if letter == TODAY else self.dates.first_days_closed
-        return day_sql(days[index])
+        days = {EVE: self.dates.first_days_eve, TODAY: self.dates.first_days_today}
+        return day_sql(days.get(letter, self.dates.first_days_closed)[index])
 
     def _last_day(self, letter: str) -> str:
         if self.dates is None:
             return f"d.{letter}l"
-        days = {TODAY: self.dates.today, CLOSED: self.dates.close_day}
+        days = {CLOSED: self.dates.close_day, EVE: self.dates.eve, TODAY: self.dates.today}
         return day_sql(days[letter] if letter in days else self.rules.day_of(self.dates.grace_end) - timedelta(days=1))
 
     def _first(self, measure: Measure, day: str) -> str:
@@ -317,6 +324,8 @@ class Bulk:
         reached = f"CASE {steps} ELSE 0 END" if steps else "0"
         if self.occasion != "due" or letter == TODAY:
             return reached
+        if letter == EVE:
+            return f"CASE WHEN {reached} > v.place THEN {reached} ELSE -1 END"
         asked = "v.closing AND NOT v.granted"
         if letter == GRACED:
             asked += " AND v.grace_end <= v.moment AND v.grace_end <> v.valid_until"

@@ -14,7 +14,7 @@ import msgspec
 from psycopg.sql import quote
 
 from loyalty.kit.clock import end_of_local_day
-from tiers.deciding import Rules
+from tiers.deciding import Rules, upgrade_eve
 from tiers.windows import BEGINNING, MembershipYearWindow, TierStartWindow, span_on
 
 
@@ -29,7 +29,9 @@ class SharedDates(msgspec.Struct, frozen=True, kw_only=True):
     today: date
     close_day: date
     grace_end: datetime
+    eve: date
     first_days_closed: Sequence[date]
+    first_days_eve: Sequence[date]
     first_days_today: Sequence[date]
 
     @classmethod
@@ -46,6 +48,8 @@ class SharedDates(msgspec.Struct, frozen=True, kw_only=True):
             today=today,
             close_day=close_day,
             grace_end=end_of_local_day(close_day + timedelta(days=rules.policy.grace_days), rules.time_zone),
+            eve=(eve := upgrade_eve(rules, moment)),
+            first_days_eve=_first_days(rules, eve),
             first_days_closed=_first_days(rules, close_day),
             first_days_today=_first_days(rules, today),
         )

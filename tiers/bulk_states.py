@@ -36,7 +36,7 @@ def state_sql(bulk: Bulk) -> dict[str, str]:
         WHEN j.to_place = 0 THEN NULL
         WHEN {closed} THEN {_ends(bulk, "close_day")}
         ELSE {_ends(bulk, "today")} END"""
-    as_of = "CASE j.pick WHEN 'c' THEN j.close_day WHEN 't' THEN j.today END"
+    as_of = "CASE j.pick WHEN 'c' THEN j.close_day WHEN 'e' THEN j.el WHEN 't' THEN j.today END"
     qualified = f"""(({fresh}) OR ({closed} AND j.kind = 'kept' AND j.best = j.place))"""
     held = f"CASE WHEN j.dated AND j.valid_until IS NULL THEN {until} ELSE j.valid_until END"
     if bulk.occasion == "due":

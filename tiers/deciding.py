@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -16,6 +17,8 @@ from tiers.changes import ChangeKind, Reason, TierChange
 from tiers.policies import PolicyVersion, Tier, holds_through
 from tiers.rules import FULL_BP, Measure, RollUp, conditions, matcher, measure_value, measures_of, metric_name
 from tiers.windows import Span, span_on, window_kind
+
+_ONE_DAY: Final = timedelta(days=1)
 
 
 class TierState(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,8 +231,9 @@ def _undo(
 def review_readings(rules: Rules, state: TierState, roll_up: RollUp, *, moment: datetime) -> list[Reading]:
     """What a review looks at; the best of them counts.
 
-    The windows of the period that closed; where the grace is over, the same windows kept open through it; and what
-    counts today, so that nobody is lowered who would be moved up again at once.
+    The windows of the period that closed; where the grace is over, the same windows kept open through it; where tiers
+    are given at the start of a month or year, what was reached by then and leads up; and what counts today, so that
+    nobody is lowered who would be moved up again at once.
     """
     readings = []
     if is_closing(state, moment) and not state.granted:
@@ -240,8 +244,17 @@ def review_readings(rules: Rules, state: TierState, roll_up: RollUp, *, moment: 
         if grace_end <= moment and grace_end != state.valid_until:
             through = _day_before(rules, grace_end)
             readings.append(rules.reading(roll_up, [Span(span.first_day, through) for span in spans], as_of=None))
+    if rules.policy.upgrade != "at_once":
+        reading = rules.read(state, roll_up, upgrade_eve(rules, moment))
+        readings += [reading] if reading.reached > rules.position(state) else []
     readings.append(rules.read(state, roll_up, rules.day_of(moment)))
     return readings
+
+
+def upgrade_eve(rules: Rules, moment: datetime) -> date:
+    """The day before the last one on which tiers were given, where that is not at once: what was reached by then."""
+    day = rules.day_of(moment)
+    return (day.replace(month=1, day=1) if rules.policy.upgrade == "at_year_start" else day.replace(day=1)) - _ONE_DAY
 
 
 def is_closing(state: TierState, moment: datetime) -> bool:

@@ -26,7 +26,7 @@ from tiers.bulk_states import DECIDED, STATE
 from tiers.deciding import Rules
 from tiers.tables import member_tier_table
 
-WRITTEN_AT_ONCE: Final = 5_000
+WRITTEN_AT_ONCE: Final = 10_000
 LOCKED_AT_ONCE: Final = 2_000
 _LATE_DAYS: Final = 2
 """How many days back a posting may still have changed what was proposed seconds ago; see docs/decisions/tiers.md."""
@@ -115,10 +115,14 @@ class _Pass:
         return done
 
     async def _propose(self, connection: AsyncConnection) -> int:
+        """Write proposals down in the order of members: so they lie in every index, and so postings lock them."""
         await connection.execute(text("SET LOCAL work_mem = '256MB'"))
+        # Most rows are read, and in the order in which they lie that takes a fraction of what an index's order takes.
+        await connection.execute(text("SET LOCAL enable_indexscan = off"))
         made = await connection.exec_driver_sql(f"""
             INSERT INTO tier_proposal (run_id, number, {_LISTED})
-            SELECT {quote(str(self.run_id))}::uuid, row_number() OVER (), {_LISTED} FROM ({self.bulk.decided()}) d
+            SELECT {quote(str(self.run_id))}::uuid, row_number() OVER (ORDER BY member_id), {_LISTED}
+            FROM ({self.bulk.decided()}) d
         """)
         return made.rowcount
 
@@ -126,6 +130,8 @@ class _Pass:
         # A promise and no memory: whoever did anything lately is then looked up in a hash, however little is known of
         # how many they are. It takes tens of bytes for each of them.
         await connection.execute(text("SET LOCAL work_mem = '1GB'"))
+        # What a crash takes back of the last batches is still due, or was not started, and is decided again.
+        await connection.execute(text("SET LOCAL synchronous_commit = off"))
         since = (self.rules.day_of(self.moment) - timedelta(days=_LATE_DAYS)).isoformat()
         metrics = ", ".join(quote(metric) for metric in self.rules.metrics) or "''"
         written = await write_decided(

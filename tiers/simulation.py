@@ -76,7 +76,8 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
 
     Costs are minor units of the programme's currency a month, as the policies state them. `points_now` were earned in
     the last twelve months; `points_then` is what the same activity earns with the version's earn rates, so the
-    difference is what a year adds to what the brand owes. Members who never did anything stay in the first tier.
+    difference is what a year adds to what the brand owes. `entry_cost_minor` is what the benefits cost that are given
+    once to those who move up. Members who never did anything stay in the first tier.
     """
 
     as_of: datetime
@@ -90,6 +91,7 @@ class Simulation(msgspec.Struct, frozen=True, kw_only=True):
     cost_then_minor: int
     points_now: int
     points_then: int
+    entry_cost_minor: int = 0
 
 
 class StoredSimulation(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,9 +115,18 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def simulate(
-    connection: AsyncConnection, *, programme_id: UUID, policy: TierPolicy, moment: datetime, member_count: int
+    connection: AsyncConnection,
+    *,
+    programme_id: UUID,
+    policy: TierPolicy,
+    moment: datetime,
+    member_count: int,
+    entry_costs_minor: Mapping[str, int] | None = None,
 ) -> Simulation:
-    """Try a policy on all members at a moment. `member_count` is how many the programme has, active or not yet."""
+    """Try a policy on all members at a moment. `member_count` is how many the programme has, active or not yet.
+
+    `entry_costs_minor` is what is given to a member who enters a tier, by the tier's code.
+    """
     present = await load_rules(connection, programme_id=programme_id, ladder_code=policy.code, moment=moment)
     rules = await _rules_of(connection, present, programme_id, policy, moment)
     since = add_months(rules.day_of(moment), -LIABILITY_MONTHS)
@@ -129,7 +140,7 @@ async def simulate(
     )
     await connection.execute(text("SET LOCAL work_mem = '256MB'"))
     answer = await fetch(connection, _query(bulk))
-    return _result(rules, present, answer, moment, member_count)
+    return _result(rules, present, answer, moment, member_count, entry_costs_minor or {})
 
 
 async def simulate_version(
@@ -141,11 +152,17 @@ async def simulate_version(
     member_count: int,
     by: str,
     ladder_code: str = DEFAULT_LADDER,
+    entry_costs_minor: Mapping[str, int] | None = None,
 ) -> StoredSimulation:
     """Simulate a version as it is, and keep the result with it. Raises NotFoundError."""
     found = await get_version(connection, programme_id=programme_id, version=version, ladder_code=ladder_code)
     result = await simulate(
-        connection, programme_id=programme_id, policy=found.policy, moment=moment, member_count=member_count
+        connection,
+        programme_id=programme_id,
+        policy=found.policy,
+        moment=moment,
+        member_count=member_count,
+        entry_costs_minor=entry_costs_minor,
     )
     key = {"programme_id": programme_id, "ladder_code": ladder_code, "version": version, "revision": found.revision}
     query = insert(ladder_simulation_table).values(key | {"result": result, "simulated_by": by})
@@ -260,7 +277,12 @@ def _query(bulk: Bulk) -> str:
 
 
 def _result(
-    rules: Rules, present: Rules | None, rows: Sequence[tuple[Any, ...]], moment: datetime, member_count: int
+    rules: Rules,
+    present: Rules | None,
+    rows: Sequence[tuple[Any, ...]],
+    moment: datetime,
+    member_count: int,
+    entry_costs_minor: Mapping[str, int],
 ) -> Simulation:
     tiers = rules.policy.tiers
     moves = [row[2:8] for row in rows if row[0] == "moves"]
@@ -271,7 +293,7 @@ def _result(
     counted = Counter[tuple[str | None, str]]()
     earned = Counter[tuple[str | None, str]]()
     placed, by_rule = Counter[int](), Counter[int]()
-    up = down = cost_now = points_then = 0
+    up = down = cost_now = points_then = entry_cost = 0
     for code, rank, to, best, members, points in moves:
         was = present.policy.tier(code, rank) if present else None
         key = (was.code if was else None, tiers[to].code)
@@ -281,6 +303,7 @@ def _result(
         by_rule[best] += members
         place = rules.policy.position(code, rank)
         up += members * (to > place)
+        entry_cost += members * (to > place) * entry_costs_minor.get(tiers[to].code, 0)
         down += members * (to < place)
         cost_now += members * (was.benefit_cost_minor if was else 0)
         rate_bp = was.earn_rate_bp if was else FULL_BP
@@ -309,6 +332,7 @@ def _result(
         cost_then_minor=sum(effect.cost_minor for effect in effects),
         points_now=sum(earned.values()),
         points_then=points_then,
+        entry_cost_minor=entry_cost,
     )
 
 

@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.campaigns.giving import check_audience, find_audience
 from loyalty.campaigns.holdout import define_holdout
-from loyalty.commands.items_options import actor
 from loyalty.commands.layout import print_table
 from loyalty.commands.progress import Counter
 from loyalty.commands.running import (
     REFUSED,
     Opened,
+    actor,
     answer_json,
     json_option,
     programme_option,

@@ -10,10 +10,18 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.commands import items_keys, items_packing, items_press
-from loyalty.commands.items_options import actor, open_keys, range_uuid
+from loyalty.commands.items_options import open_keys, range_uuid
 from loyalty.commands.items_products import product
 from loyalty.commands.items_thresholds import thresholds
-from loyalty.commands.running import REFUSED, Opened, answer_json, json_option, programme_option, run_in_transaction
+from loyalty.commands.running import (
+    REFUSED,
+    Opened,
+    actor,
+    answer_json,
+    json_option,
+    programme_option,
+    run_in_transaction,
+)
 from loyalty.items.checking import CHECK_LIMIT, Check, check_serials
 from loyalty.items.codes import ItemCode
 from loyalty.items.exceptions import change_item

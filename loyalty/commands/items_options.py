@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from uuid import UUID
 
 from loyalty.commands.running import Opened
@@ -13,14 +12,6 @@ from loyalty.kit.ids import parse_public_id
 def open_keys(opened: Opened) -> MasterKeys:
     """The keys of item codes, made at first use."""
     return MasterKeys.load_or_create(opened.settings.keys / FILE_NAME)
-
-
-def actor() -> str:
-    """Who is at the command line, for the record."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return "cli"
 
 
 def range_uuid(text: str) -> UUID:

@@ -7,8 +7,8 @@ from typing import Any, Final
 import click
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.commands.items_options import actor, open_keys
-from loyalty.commands.running import Opened, answer_json, json_option, programme_option, run_in_transaction
+from loyalty.commands.items_options import open_keys
+from loyalty.commands.running import Opened, actor, answer_json, json_option, programme_option, run_in_transaction
 from loyalty.items.codes import ItemCode
 from loyalty.items.lookup import find_code, find_serial
 from loyalty.items.packing.files import PackedFile, PackingFileError, pack_file

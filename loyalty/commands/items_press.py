@@ -12,10 +12,11 @@ from uuid import UUID
 import click
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.commands.items_options import actor, open_keys, range_uuid
+from loyalty.commands.items_options import open_keys, range_uuid
 from loyalty.commands.progress import Counter
 from loyalty.commands.running import (
     Opened,
+    actor,
     answer_json,
     json_option,
     programme_option,

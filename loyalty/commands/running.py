@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -119,6 +120,14 @@ def until_stopped() -> Iterator[None]:
         click.echo()
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def actor() -> str:
+    """Who is at the command line, for the record."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return "cli"
 
 
 def answer_json(answer: Any) -> None:

@@ -1,15 +1,15 @@
 """Tiers of many members: review and simulation in bulk, against the one aggregate that any solution has to run.
 
 Two years of orders lie in the roll-up in the order in which they happened, so that no member's rows lie together. All
-members but those of the first tier are due at once, as on 1 January. Before anything is written, Python decides about
-each member too, streamed, and has to agree.
+members but those of the first tier are due at once, as on 1 January. Python then decides about each member too,
+streamed, and has to come to the very state that was written.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any
@@ -35,9 +35,13 @@ from tiers.windows import CalendarYearWindow
 BEGIN, DAYS = date(2024, 1, 1), 731
 MOMENT = datetime(2025, 12, 31, 16, 30, tzinfo=UTC)
 """Half past midnight on 1 January 2026 in Shanghai."""
+EVE = datetime(2025, 12, 31, 4, tzinfo=UTC)
+"""Noon before it."""
 ORDERS_A_MEMBER = 6
 ROUNDS = 2
 
+_FIELDS = TierState.__struct_fields__
+_LISTED = ", ".join(_FIELDS)
 _YEAR = CalendarYearWindow()
 
 
@@ -118,11 +122,12 @@ async def _measure(url: str, members: int) -> list[Measure]:
         orders = _load(session, programme.id, members)
         aggregate_ms = min(_aggregate(session, programme.id) for _ in range(ROUNDS))
         simulate_ms = [await _simulate(engine, programme.id, members) for _ in range(ROUNDS)]
-        agreed = _agree(session, rules)
-        assert agreed == members
+        _remember(session, rules)
         begun = time.perf_counter()
         totals = await review_all(engine, programme_id=programme.id, moment=MOMENT)
         review_ms = (time.perf_counter() - begun) * 1_000
+        agreed = _agree(session, rules)
+        assert agreed == members
     await engine.dispose()
     shape = {"members": f"{members:,}", "orders": f"{orders:,}"}
     decided = {
@@ -184,47 +189,47 @@ async def _simulate(engine: AsyncEngine, programme_id: UUID, members: int) -> fl
     return (time.perf_counter() - begun) * 1_000
 
 
+def _remember(session: psycopg.Connection[Any], rules: Rules) -> None:
+    """Keep everybody's state before the review, with the tier that SQL says they reach on the last day of the year."""
+    judged = Bulk(rules, occasion="start", moment=EVE).judged()
+    session.execute(f"CREATE TABLE before AS SELECT {_LISTED}, t_reached FROM ({judged}) j")
+    session.execute("CREATE INDEX ON before (member_id)")
+    session.execute("ANALYZE before")
+
+
 def _agree(session: psycopg.Connection[Any], rules: Rules) -> int:
-    """How many members Python decides about as SQL does: what happens to each, and the tier that today's sums reach."""
-    bulk = Bulk(rules, occasion="due", moment=MOMENT, graced=False)
-    agreed = 0
-    decided = _stream(
+    """How many members are, in every column, where Python puts them, and reach the tier that it says they reach.
+
+    Python decides about each as it does when an order comes in, and when one member is reviewed.
+    """
+    after = ", ".join(f"m.{field}" for field in _FIELDS)
+    states = _stream(
         session,
-        f"""SELECT k.member_id, k.tier_code, k.tier_rank, k.since, k.changed_at, k.valid_until, k.review_at,
-            k.joined_on, k.kind, k.to_place, k.t_reached FROM ({bulk.kinds()}) k ORDER BY k.member_id""",
-        "decided",
+        f"SELECT b.*, {after} FROM before b JOIN member_tier m USING (member_id) ORDER BY b.member_id",
+        "states",
     )
     done = groupby(
         _stream(session, "SELECT member_id, metric, day, amount FROM tier_activity ORDER BY member_id", "done"),
         key=lambda row: row[0],
     )
+    agreed, eve = 0, rules.day_of(EVE)
     whose, rows = next(done, (None, iter(())))
-    for member_id, code, rank, since, changed_at, valid_until, review_at, joined_on, kind, place, reached in decided:
+    for row in states:
+        state, reached, found = _state(row[: len(_FIELDS)]), row[len(_FIELDS)], _state(row[len(_FIELDS) + 1 :])
         roll_up: dict[str, dict[date, int]] = {}
-        if whose == member_id:
+        if whose == state.member_id:
             for _, metric, day, amount in rows:
                 roll_up.setdefault(metric, {})[day] = amount
             whose, rows = next(done, (None, iter(())))
-        state = TierState(
-            member_id=member_id,
-            ladder_code="main",
-            programme_id=rules.version.programme_id,
-            tier_code=code,
-            tier_rank=rank,
-            ladder_version=1,
-            since=since,
-            changed_at=changed_at,
-            valid_until=valid_until,
-            review_at=review_at,
-            joined_on=joined_on,
-        )
-        decision = decide_review(rules, state, roll_up, moment=MOMENT, cause="review")
-        mine = (decision.change.kind if decision.change else None, rules.position(decision.state)) if decision else None
-        # Who is not due is looked at by what they do, and by nothing else.
-        alike = mine == (kind, place) if mine else review_at is None
-        today = rules.read(state, roll_up, rules.day_of(MOMENT))
-        agreed += alike and today.reached == reached
+        alike = rules.read(state, roll_up, eve).reached == reached
+        while (decision := decide_review(rules, state, roll_up, moment=MOMENT, cause="review")) is not None:
+            state = decision.state
+        agreed += alike and state == found
     return agreed
+
+
+def _state(values: Sequence[Any]) -> TierState:
+    return TierState(**dict(zip(_FIELDS, values, strict=True)))
 
 
 def _stream(session: psycopg.Connection[Any], query: str, name: str) -> Iterator[tuple[Any, ...]]:

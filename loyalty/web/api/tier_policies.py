@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
+from uuid import UUID
 
+import msgspec
 from litestar import Response, Router, get, post, put
-from litestar.di import NamedDependency
+from litestar.di import NamedDependency, Provide
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty.campaigns.tier_trials import try_version
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import NotFoundError
-from loyalty.members.reading import count_members
 from loyalty.web.api import tiers_schemas as shapes
 from loyalty.web.api.operations import IdempotencyKey, Limit, Require, keyed_problems, problems
 from loyalty.web.api.people import reading_member
@@ -23,10 +25,32 @@ from loyalty.web.security.api_keys import Caller
 from loyalty.web.state import Services
 from tiers import versions
 from tiers.policies import DEFAULT_LADDER, parse_policy
-from tiers.simulation import find_simulation, preview, simulate_version
+from tiers.simulation import find_simulation, preview
 from tiers.warnings import list_warnings
 
-VersionPath = Annotated[int, PathParameter(ge=1, description="The version's number.")]
+VersionPath = Annotated[int, PathParameter(ge=1, le=1_000_000_000, description="The version's number.")]
+
+
+class Which(msgspec.Struct, frozen=True, kw_only=True):
+    """The version that a request is about, by the words that `tiers.versions` has for it."""
+
+    programme_id: UUID
+    version: int
+    ladder_code: str
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The same as keywords."""
+        return msgspec.structs.asdict(self)
+
+
+async def provide_which(
+    caller: NamedDependency[Caller], version: VersionPath, ladder: LadderQuery = DEFAULT_LADDER
+) -> Which:
+    """The version of the address, on the ladder of the query."""
+    return Which(programme_id=caller.programme_id, version=version, ladder_code=ladder)
+
+
 _READ: Final = [Require("tiers:read")]
 _WRITE: Final = [Require("tiers:write")]
 
@@ -84,17 +108,10 @@ async def create_policy(
     guards=_READ,
     responses=problems(404),
 )
-async def get_policy(
-    services: NamedDependency[Services],
-    caller: NamedDependency[Caller],
-    version: VersionPath,
-    ladder: LadderQuery = DEFAULT_LADDER,
-) -> shapes.TierPolicyAnswer:
+async def get_policy(services: NamedDependency[Services], which: NamedDependency[Which]) -> shapes.TierPolicyAnswer:
     """The version with its policy, its state and its newest revision."""
     async with services.transaction() as connection:
-        found = await versions.get_version(
-            connection, programme_id=caller.programme_id, version=version, ladder_code=ladder
-        )
+        found = await versions.get_version(connection, **which.key)
     return shapes.version_answer(found)
 
 
@@ -128,9 +145,25 @@ async def edit_policy(
 _Work = Callable[[AsyncConnection], Awaitable[Any]]
 
 
+class _Change(Protocol):
+    """`publish_draft`, `withdraw` and `retire` of `tiers.versions`."""
+
+    def __call__(
+        self, connection: AsyncConnection, *, programme_id: UUID, version: int, ladder_code: str, by: str
+    ) -> Awaitable[versions.StoredVersion]: ...
+
+
+def _changing(change: _Change, which: Which, by: str, **how: Any) -> _Work:
+    async def work(connection: AsyncConnection) -> shapes.TierPolicyAnswer:
+        return shapes.version_answer(await change(connection, **which.key, by=by, **how))
+
+    return work
+
+
 async def _once(
-    services: Services, caller: Caller, key: str, operation: str, request: Any, work: _Work
+    services: Services, caller: Caller, key: str, operation: str, which: Which, data: Any, work: _Work
 ) -> Response[Any]:
+    request = {"version": which.version, "ladder": which.ladder_code, "data": data}
     return await once(services, caller, key, operation=operation, request=request, status=200, work=work)
 
 
@@ -145,30 +178,18 @@ async def _once(
 async def simulate_policy(
     services: NamedDependency[Services],
     caller: NamedDependency[Caller],
-    version: VersionPath,
+    which: NamedDependency[Which],
     idempotency_key: IdempotencyKey,
     data: JSONBody[shapes.TierPolicyActionRequest],
-    ladder: LadderQuery = DEFAULT_LADDER,
 ) -> Response[shapes.TierSimulationAnswer]:
     """Try the version on the members there are, by what they really did. Nothing is written to members; the result is
     kept with the version.
     """
 
     async def work(connection: AsyncConnection) -> shapes.TierSimulationAnswer:
-        members = await count_members(connection, programme_id=caller.programme_id)
-        stored = await simulate_version(
-            connection,
-            programme_id=caller.programme_id,
-            version=version,
-            moment=utc_now(),
-            member_count=members.active,
-            by=data.by,
-            ladder_code=ladder,
-        )
-        return shapes.simulation_answer(stored)
+        return shapes.simulation_answer(await try_version(connection, **which.key, by=data.by))
 
-    request = {"version": version, "ladder": ladder, "data": data}
-    return await _once(services, caller, idempotency_key, "simulateTierPolicy", request, work)
+    return await _once(services, caller, idempotency_key, "simulateTierPolicy", which, data, work)
 
 
 @get(
@@ -179,18 +200,13 @@ async def simulate_policy(
     responses=problems(404),
 )
 async def get_simulation(
-    services: NamedDependency[Services],
-    caller: NamedDependency[Caller],
-    version: VersionPath,
-    ladder: LadderQuery = DEFAULT_LADDER,
+    services: NamedDependency[Services], which: NamedDependency[Which]
 ) -> shapes.TierSimulationAnswer:
     """The simulation that is kept with the version; `revision` says of which revision it is."""
     async with services.transaction() as connection:
-        stored = await find_simulation(
-            connection, programme_id=caller.programme_id, version=version, ladder_code=ladder
-        )
+        stored = await find_simulation(connection, **which.key)
     if stored is None:
-        raise NotFoundError(f"version {version} was not simulated", field="version")
+        raise NotFoundError(f"version {which.version} was not simulated", field="version")
     return shapes.simulation_answer(stored)
 
 
@@ -204,16 +220,13 @@ async def get_simulation(
 async def preview_policy(
     services: NamedDependency[Services],
     caller: NamedDependency[Caller],
-    version: VersionPath,
+    which: NamedDependency[Which],
     member_id: Annotated[str, QueryParameter(description="A member's id.")],
-    ladder: LadderQuery = DEFAULT_LADDER,
 ) -> shapes.TierPreviewAnswer:
     """Where one member would be by the version, and what each of its tiers asks for and comes to."""
     async with services.transaction() as connection:
         member = await reading_member(connection, caller, member_id)
-        stored = await versions.get_version(
-            connection, programme_id=caller.programme_id, version=version, ladder_code=ladder
-        )
+        stored = await versions.get_version(connection, **which.key)
         found = await preview(
             connection,
             programme_id=caller.programme_id,
@@ -235,27 +248,13 @@ async def preview_policy(
 async def publish_policy(
     services: NamedDependency[Services],
     caller: NamedDependency[Caller],
-    version: VersionPath,
+    which: NamedDependency[Which],
     idempotency_key: IdempotencyKey,
     data: JSONBody[shapes.TierPolicyPublishRequest],
-    ladder: LadderQuery = DEFAULT_LADDER,
 ) -> Response[shapes.TierPolicyAnswer]:
     """Let a draft take force at a moment to come, or now. Until that moment it can be withdrawn."""
-
-    async def work(connection: AsyncConnection) -> shapes.TierPolicyAnswer:
-        return shapes.version_answer(
-            await versions.publish_draft(
-                connection,
-                programme_id=caller.programme_id,
-                version=version,
-                by=data.by,
-                effective_at=data.effective_at,
-                ladder_code=ladder,
-            )
-        )
-
-    request = {"version": version, "ladder": ladder, "data": data}
-    return await _once(services, caller, idempotency_key, "publishTierPolicy", request, work)
+    work = _changing(versions.publish_draft, which, data.by, effective_at=data.effective_at)
+    return await _once(services, caller, idempotency_key, "publishTierPolicy", which, data, work)
 
 
 @post(
@@ -269,22 +268,13 @@ async def publish_policy(
 async def withdraw_policy(
     services: NamedDependency[Services],
     caller: NamedDependency[Caller],
-    version: VersionPath,
+    which: NamedDependency[Which],
     idempotency_key: IdempotencyKey,
     data: JSONBody[shapes.TierPolicyActionRequest],
-    ladder: LadderQuery = DEFAULT_LADDER,
 ) -> Response[shapes.TierPolicyAnswer]:
     """Make a version that is published and not yet in force a draft again."""
-
-    async def work(connection: AsyncConnection) -> shapes.TierPolicyAnswer:
-        return shapes.version_answer(
-            await versions.withdraw(
-                connection, programme_id=caller.programme_id, version=version, by=data.by, ladder_code=ladder
-            )
-        )
-
-    request = {"version": version, "ladder": ladder, "data": data}
-    return await _once(services, caller, idempotency_key, "withdrawTierPolicy", request, work)
+    work = _changing(versions.withdraw, which, data.by)
+    return await _once(services, caller, idempotency_key, "withdrawTierPolicy", which, data, work)
 
 
 @post(
@@ -298,22 +288,13 @@ async def withdraw_policy(
 async def retire_policy(
     services: NamedDependency[Services],
     caller: NamedDependency[Caller],
-    version: VersionPath,
+    which: NamedDependency[Which],
     idempotency_key: IdempotencyKey,
     data: JSONBody[shapes.TierPolicyActionRequest],
-    ladder: LadderQuery = DEFAULT_LADDER,
 ) -> Response[shapes.TierPolicyAnswer]:
     """Give a draft or a version up; of the one in force, the one before it takes the place again."""
-
-    async def work(connection: AsyncConnection) -> shapes.TierPolicyAnswer:
-        return shapes.version_answer(
-            await versions.retire(
-                connection, programme_id=caller.programme_id, version=version, by=data.by, ladder_code=ladder
-            )
-        )
-
-    request = {"version": version, "ladder": ladder, "data": data}
-    return await _once(services, caller, idempotency_key, "retireTierPolicy", request, work)
+    work = _changing(versions.retire, which, data.by)
+    return await _once(services, caller, idempotency_key, "retireTierPolicy", which, data, work)
 
 
 @get(
@@ -324,16 +305,11 @@ async def retire_policy(
     responses=problems(404),
 )
 async def list_policy_events(
-    services: NamedDependency[Services],
-    caller: NamedDependency[Caller],
-    version: VersionPath,
-    ladder: LadderQuery = DEFAULT_LADDER,
+    services: NamedDependency[Services], which: NamedDependency[Which]
 ) -> shapes.TierPolicyEvents:
     """Everything that was done to the version, newest first."""
     async with services.transaction() as connection:
-        found = await versions.list_events(
-            connection, programme_id=caller.programme_id, ladder_code=ladder, version=version
-        )
+        found = await versions.list_events(connection, **which.key)
     return shapes.TierPolicyEvents(data=[shapes.event_answer(event) for event in found])
 
 
@@ -367,6 +343,7 @@ async def list_tier_warnings(
 
 router: Final = Router(
     path="/",
+    dependencies={"which": Provide(provide_which)},
     tags=["Tiers"],
     route_handlers=[
         list_policies,

@@ -24,10 +24,11 @@ PolicyDocument = Annotated[
     dict[str, Any],
     Meta(
         description="A tier policy. `tiers` rise in rank; the first asks for nothing, each other has `qualify`: a "
-        "tree of `reach` (a `metric` of type points, growth, spend, orders, visits or scans, over a `window` of type "
-        "lifetime, calendar_year, membership_year, rolling_months or since_tier_start, `at_least` so much), joined by "
-        "`all` and `any`. `keep` has type months, year_end, next_year_end or forever. `upgrade`, `downgrade`, "
-        "`grace_days`, `warning_days`, `soft_landing_bp`, `requalification`, `refunds` and `at_start` say the rest.",
+        "tree of `rule`: `reach` (a `metric` of type points, growth, spend, orders, visits or scans, over a `window` "
+        "of type lifetime, calendar_year, membership_year, rolling_months or since_tier_start, `at_least` so much), "
+        "joined by `all` and `any`. `keep` has type months, year_end, next_year_end or forever. `upgrade`, "
+        "`downgrade`, `grace_days`, `warning_days`, `soft_landing_bp`, `requalification`, `refunds` and `at_start` say "
+        "the rest.",
     ),
 ]
 
@@ -123,7 +124,10 @@ class TierEdgeAnswer(Struct, frozen=True, kw_only=True):
 
 
 class TierSimulationAnswer(Struct, frozen=True, kw_only=True):
-    """What a version would do to the members there are. Costs are minor units a month, points those of a year."""
+    """What a version would do to the members there are. Costs are minor units a month, points those of a year.
+
+    `entry_cost_minor` is what those who move up are given once, as far as templates of benefits name their tier.
+    """
 
     version: int
     revision: int
@@ -140,6 +144,7 @@ class TierSimulationAnswer(Struct, frozen=True, kw_only=True):
     cost_then_minor: int
     points_now: int
     points_then: int
+    entry_cost_minor: int
 
 
 class TierPreviewAnswer(Struct, frozen=True, kw_only=True):

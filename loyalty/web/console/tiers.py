@@ -15,6 +15,7 @@ from litestar.params import FromPath
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty.campaigns.tier_trials import try_version
 from loyalty.kit.clock import start_of_local_day, utc_now
 from loyalty.kit.errors import ConflictError, DomainError, InvalidInputError, NotFoundError
 from loyalty.kit.ids import public_id
@@ -24,6 +25,7 @@ from loyalty.members.reading import count_members
 from loyalty.web.charts import Column, column_chart
 from loyalty.web.console import tier_form
 from loyalty.web.console.desk import console_page, words
+from loyalty.web.console.tier_labels import Labels
 from loyalty.web.forms import read_form, see_other
 from loyalty.web.i18n import Formats, Translator
 from loyalty.web.staff.person import Desk, read_manager
@@ -33,8 +35,8 @@ from tiers import versions
 from tiers.changes import Reason
 from tiers.policies import KeepMonths, Tier, TierPolicy
 from tiers.reading import count_by_tier
-from tiers.simulation import Preview, Simulation, StoredSimulation, find_simulation, preview, simulate_version
-from tiers.versions import PolicyEvent, StoredVersion
+from tiers.simulation import Preview, Simulation, StoredSimulation, find_simulation, preview
+from tiers.versions import StoredVersion
 from tiers.wording import reason_text
 
 _REFUSED: Final = 400
@@ -130,17 +132,13 @@ async def create_draft(request: Request[Any, Any, Any], services: NamedDependenc
     form = await read_form(request, "of")
     async with services.transaction() as connection:
         desk = await read_manager(request, services, connection)
-        t, _ = words(request, desk)
-        policy, title = _first_policy(), ""
+        policy = _first_policy()
         if form["of"]:
             model = await versions.get_version(connection, programme_id=desk.programme.id, version=_number(form["of"]))
-            policy, title = model.policy, t("tier_policies.page.copy_of", title=_title(model, t))
+            policy = model.policy
+        # Without a name until somebody gives it one: by its number it is known in every language.
         made = await versions.create_draft(
-            connection,
-            programme_id=desk.programme.id,
-            policy=policy,
-            title=title[: versions.MAX_TITLE],
-            by=_by(desk),
+            connection, programme_id=desk.programme.id, policy=policy, title="", by=_by(desk)
         )
     return see_other(f"{_HOME}/{made.version}/edit")
 
@@ -177,7 +175,7 @@ async def _show(
     desk: Desk,
     number: int,
     *,
-    error: str | None = None,
+    error: DomainError | None = None,
 ) -> Response[Any]:
     t, formats = words(request, desk)
     programme_id = desk.programme.id
@@ -196,6 +194,7 @@ async def _show(
             moment=utc_now(),
         )
     notice = request.query_params.get("done")
+    labels = Labels(t, version.policy, currency=desk.programme.currency)
     return console_page(
         request,
         "console/tier_policy.html",
@@ -214,14 +213,14 @@ async def _show(
             if each.version != number and each.state != "retired"
         ],
         title_of=lambda each: _title(each, t),
-        events=[(event, _changes(event)) for event in events],
+        events=[(event, _changes(event.changes, labels)) for event in events],
         wanted=wanted,
         member=member,
         tried=tried,
         tried_lines=_preview_lines(tried, version.policy, t, formats) if tried else [],
         name_of=_names(version.policy, t),
         notice=notice if notice in _DONE else None,
-        error=error,
+        error=labels.told(error) if error else None,
         today=utc_now().astimezone(desk.programme.zone).date(),
         currency=desk.programme.currency,
     )
@@ -254,8 +253,8 @@ def _why(reasons: Sequence[Reason], t: Translator, formats: Formats) -> str:
     return reduce(lambda left, right: t("tier_policies.page.between", left=left, right=right), told) if told else ""
 
 
-def _changes(event: PolicyEvent) -> list[tuple[str, str, str]]:
-    return [(path, _shown(before), _shown(after)) for path, (before, after) in sorted(event.changes.items())]
+def _changes(changes: Mapping[str, Sequence[Any]], labels: Labels) -> list[tuple[str, str, str]]:
+    return [(labels.of(path), _shown(before), _shown(after)) for path, (before, after) in sorted(changes.items())]
 
 
 def _shown(value: Any) -> str:
@@ -343,7 +342,7 @@ def _form_page(
         options=_options(t),
         kept=kept,
         currency=currency,
-        error=error,
+        error=Labels(t, version.policy, currency=currency).told(error) if error else None,
     )
 
 
@@ -422,15 +421,14 @@ async def act(
     except (InvalidInputError, ConflictError) as error:
         async with services.transaction() as connection:
             desk = await read_manager(request, services, connection)
-            return await _show(request, connection, desk, version, error=error.detail)
+            return await _show(request, connection, desk, version, error=error)
     return _done(version, done)
 
 
 async def _act(connection: AsyncConnection, desk: Desk, version: int, action: str, form: Mapping[str, str]) -> str:
     which: dict[str, Any] = {"programme_id": desk.programme.id, "version": version, "by": _by(desk)}
     if action == "simulate":
-        members = await count_members(connection, programme_id=desk.programme.id)
-        await simulate_version(connection, **which, moment=utc_now(), member_count=members.active)
+        await try_version(connection, **which)
         return "simulated"
     if action == "publish":
         moment = None if form["when"] == "now" else _start_of(form["day"], desk)
@@ -484,7 +482,7 @@ async def compare(request: Request[Any, Any, Any], services: NamedDependency[Ser
         section="tiers",
         here=f"{_HOME}/compare?{urlencode({'a': chosen[0], 'b': chosen[1]})}",
         sides=sides,
-        differences=[(path, _shown(a), _shown(b)) for path, (a, b) in sorted(differences.items())],
+        differences=_changes(differences, Labels(t, sides[0]["version"].policy, currency=desk.programme.currency)),
         currency=desk.programme.currency,
     )
 

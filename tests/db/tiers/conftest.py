@@ -109,7 +109,7 @@ class Club:
 
 def last_day(until: datetime | None, zone: str = "Asia/Shanghai") -> date | None:
     """The last whole local day before a moment."""
-    return None if until is None else (until.astimezone(ZoneInfo(zone)) - timedelta(seconds=1)).date()
+    return None if until is None else (until - timedelta(seconds=1)).astimezone(ZoneInfo(zone)).date()
 
 
 @pytest.fixture

@@ -1,299 +1,20 @@
-"""The calendar of tiers, as a table. Each row is a sentence that a CRM manager understands and the test then holds.
-
-Steps happen in order: `buy` rolls up an order's growth and evaluates, `refund` books it off the order's day and
-evaluates, `review` is the nightly review. Times are the programme's, in Shanghai unless a row says so.
-"""
+"""The calendar of tiers: every row of `calendar_rows` happens."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import update
 
 from loyalty.kit.programme import programme_table
+from tests.db.tiers.calendar_rows import ROWS, Row
 from tests.db.tiers.conftest import Club, at, last_day, make_ladder
-from tiers.windows import CalendarYearWindow, LifetimeWindow, RollingMonthsWindow
-
-YEAR = CalendarYearWindow()
-TWELVE = RollingMonthsWindow(months=12)
-ONE_MONTH = RollingMonthsWindow(months=1)
-LIFETIME = LifetimeWindow()
-
-
-class Row(NamedTuple):
-    sentence: str
-    ladder: dict[str, Any]
-    steps: list[tuple[Any, ...]]
-    tier: str
-    holds_through: date | None
-    grace_through: date | None = None
-    zone: str = "Asia/Shanghai"
-
-
-ROWS = [
-    # Month ends and leap years
-    Row(
-        "Silver reached on 29 February holds through 28 February of the next year",
-        {"window": TWELVE},
-        [("buy", "2024-02-29", 500)],
-        "silver",
-        date(2025, 2, 28),
-    ),
-    Row(
-        "Silver reached on 28 February of a year before a leap year holds through the 28th, not the 29th",
-        {"window": TWELVE},
-        [("buy", "2023-02-28", 500)],
-        "silver",
-        date(2024, 2, 28),
-    ),
-    Row(
-        "With a one-month window, silver reached on 31 January holds through the last of February",
-        {"window": ONE_MONTH},
-        [("buy", "2025-01-31", 500)],
-        "silver",
-        date(2025, 2, 28),
-    ),
-    Row(
-        "In a leap year that last day is the 29th",
-        {"window": ONE_MONTH},
-        [("buy", "2024-01-31", 500)],
-        "silver",
-        date(2024, 2, 29),
-    ),
-    Row(
-        "On 31 March a one-month window reaches back to 1 March: what was bought on 28 February no longer counts",
-        {"window": ONE_MONTH},
-        [("buy", "2025-02-28", 499), ("buy", "2025-03-31", 1)],
-        "member",
-        None,
-    ),
-    Row(
-        "On 27 March it still counts",
-        {"window": ONE_MONTH},
-        [("buy", "2025-02-28", 499), ("buy", "2025-03-27", 1)],
-        "silver",
-        date(2025, 4, 27),
-    ),
-    Row(
-        "Twelve months back from 29 February is 1 March: a purchase of the day before does not count",
-        {"window": TWELVE},
-        [("buy", "2023-02-28", 499), ("buy", "2024-02-29", 1)],
-        "member",
-        None,
-    ),
-    Row(
-        "Twelve months back from 28 February reaches 29 February of a leap year",
-        {"window": TWELVE},
-        [("buy", "2024-02-29", 499), ("buy", "2025-02-28", 1)],
-        "silver",
-        date(2026, 2, 28),
-    ),
-    # Calendar years
-    Row(
-        "In a calendar-year ladder, silver reached in May holds to the end of the next year",
-        {"window": YEAR},
-        [("buy", "2025-05-10", 500)],
-        "silver",
-        date(2026, 12, 31),
-    ),
-    Row(
-        "What was bought on 31 December does not count on 1 January",
-        {"window": YEAR},
-        [("buy", "2025-12-31", 499), ("buy", "2026-01-01", 1)],
-        "member",
-        None,
-    ),
-    Row(
-        "The review on 1 January asks for the year that has just ended: who bought enough keeps silver a year more",
-        {"window": YEAR},
-        [("buy", "2025-05-10", 500), ("buy", "2026-08-01", 500), ("review", "2027-01-01")],
-        "silver",
-        date(2027, 12, 31),
-    ),
-    Row(
-        "Who did not is a member again",
-        {"window": YEAR},
-        [("buy", "2025-05-10", 500), ("buy", "2026-08-01", 499), ("review", "2027-01-01")],
-        "member",
-        None,
-    ),
-    Row(
-        "Before the year is over, nobody is reviewed",
-        {"window": YEAR},
-        [("buy", "2025-05-10", 500), ("review", "2026-12-31 23:59")],
-        "silver",
-        date(2026, 12, 31),
-    ),
-    # Time zones
-    Row(
-        "An order at 07:30 on 1 January in Shanghai belongs to the new year, though in London the old one lasts",
-        {"window": YEAR},
-        [("buy", "2026-01-01 07:30", 500)],
-        "silver",
-        date(2027, 12, 31),
-    ),
-    Row(
-        "An order at 23:30 on 31 December in New York belongs to the old year, though in London the new one has begun",
-        {"window": YEAR},
-        [("buy", "2025-12-31 23:30", 500)],
-        "silver",
-        date(2026, 12, 31),
-        zone="America/New_York",
-    ),
-    Row(
-        "Where clocks go back that night, silver still holds through the whole local day",
-        {"window": ONE_MONTH},
-        [("buy", "2025-10-02 12:00", 500), ("review", "2025-11-02 23:30")],
-        "silver",
-        date(2025, 11, 2),
-        zone="America/New_York",
-    ),
-    # Upgrades
-    Row(
-        "Two upgrades in one window: silver, then gold, and gold's time starts on its own day",
-        {"window": TWELVE},
-        [("buy", "2025-01-10", 500), ("buy", "2025-03-15", 500)],
-        "gold",
-        date(2026, 3, 15),
-    ),
-    Row(
-        "A purchase that reaches no new tier does not move the date",
-        {"window": TWELVE},
-        [("buy", "2025-01-10", 500), ("buy", "2025-03-15", 100)],
-        "silver",
-        date(2026, 1, 10),
-    ),
-    # Refunds
-    Row(
-        "A refund after the upgrade leaves the tier until its review",
-        {"window": TWELVE},
-        [("buy", "2025-01-10", 500), ("refund", "2025-01-10", 500, "2025-01-20")],
-        "silver",
-        date(2026, 1, 10),
-    ),
-    Row(
-        "At that review it is gone",
-        {"window": TWELVE},
-        [("buy", "2025-01-10", 500), ("refund", "2025-01-10", 500, "2025-01-20"), ("review", "2026-01-11")],
-        "member",
-        None,
-    ),
-    Row(
-        "On a lifetime ladder a refund that undoes silver takes it away at once, because no review would",
-        {"window": LIFETIME},
-        [("buy", "2025-01-10", 500), ("refund", "2025-01-10", 100, "2025-01-20")],
-        "member",
-        None,
-    ),
-    Row(
-        "Buying the same again that day gives it back",
-        {"window": LIFETIME},
-        [("buy", "2025-01-10", 500), ("refund", "2025-01-10", 100, "2025-01-20"), ("buy", "2025-01-20", 100)],
-        "silver",
-        None,
-    ),
-    Row(
-        "On a lifetime ladder without refunds a tier has no end",
-        {"window": LIFETIME},
-        [("buy", "2015-01-10", 500), ("review", "2025-01-01")],
-        "silver",
-        None,
-    ),
-    # Downgrades
-    Row(
-        "One step at a time: gold with nothing bought since is silver, for the next twelve months",
-        {"window": TWELVE, "downgrade": "one_step"},
-        [("buy", "2025-01-10", 1_000), ("review", "2026-01-11")],
-        "silver",
-        date(2027, 1, 10),
-    ),
-    Row(
-        "To the matching tier: the same member falls to the bottom",
-        {"window": TWELVE, "downgrade": "to_matching"},
-        [("buy", "2025-01-10", 1_000), ("review", "2026-01-11")],
-        "member",
-        None,
-    ),
-    Row(
-        "Never: gold stays gold, without an end",
-        {"window": TWELVE, "downgrade": "never"},
-        [("buy", "2025-01-10", 1_000), ("review", "2036-01-11")],
-        "gold",
-        None,
-    ),
-    Row(
-        "A member whose review fails keeps the tier for 30 days of grace, to the end of the last day",
-        {"window": TWELVE, "grace_days": 30},
-        [("buy", "2025-01-10", 500), ("review", "2026-01-11")],
-        "silver",
-        date(2026, 1, 10),
-        date(2026, 2, 9),
-    ),
-    Row(
-        "The last day of grace counts whole",
-        {"window": TWELVE, "grace_days": 30},
-        [("buy", "2025-01-10", 500), ("review", "2026-01-11"), ("review", "2026-02-09 23:59")],
-        "silver",
-        date(2026, 1, 10),
-        date(2026, 2, 9),
-    ),
-    Row(
-        "After it the tier is lost",
-        {"window": TWELVE, "grace_days": 30},
-        [("buy", "2025-01-10", 500), ("review", "2026-01-11"), ("review", "2026-02-10 00:00")],
-        "member",
-        None,
-    ),
-    Row(
-        "What is bought in the grace makes up for what was missing, and the next period follows without a gap",
-        {"window": TWELVE, "grace_days": 30},
-        [
-            ("buy", "2025-01-10", 500),
-            ("buy", "2025-06-01", 400),
-            ("review", "2026-01-11"),
-            ("buy", "2026-02-09", 100),
-            ("review", "2026-02-10"),
-        ],
-        "silver",
-        date(2027, 1, 10),
-    ),
-    Row(
-        "In a calendar-year ladder, what is bought in January's grace still counts for the old year",
-        {"window": YEAR, "grace_days": 31},
-        [
-            ("buy", "2025-05-01", 500),
-            ("buy", "2026-05-01", 300),
-            ("review", "2027-01-01"),
-            ("buy", "2027-01-31", 200),
-            ("review", "2027-02-01"),
-        ],
-        "silver",
-        date(2027, 12, 31),
-    ),
-    Row(
-        "A higher tier reached in the grace ends it",
-        {"window": TWELVE, "grace_days": 30},
-        [("buy", "2025-01-10", 500), ("review", "2026-01-11"), ("buy", "2026-01-20", 1_000)],
-        "gold",
-        date(2027, 1, 20),
-    ),
-    Row(
-        "A review a year late ends where two in time would have: gold, silver, member",
-        {"window": TWELVE},
-        [("buy", "2025-01-10", 1_000), ("review", "2027-01-11")],
-        "member",
-        None,
-    ),
-    Row(
-        "Nobody is lowered who would be moved up again at once",
-        {"window": TWELVE},
-        [("buy", "2025-01-10", 500), ("buy", "2026-01-20", 500), ("review", "2026-01-25")],
-        "silver",
-        date(2027, 1, 10),
-    ),
-]
+from tiers.grants import grant_tier, withdraw_grant
+from tiers.tables import member_tier_table
+from tiers.versions import publish_policy
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.sentence for row in ROWS])
@@ -301,8 +22,14 @@ async def test_the_calendar(club: Club, row: Row) -> None:
     zone = update(programme_table).filter_by(id=club.programme.id).values(time_zone=row.zone)
     await club.connection.execute(zone)
     club.zone = row.zone
-    await club.publish(make_ladder(**row.ladder))
+    policy = msgspec.structs.replace(make_ladder(**row.ladder).policy(), **row.policy)
+    await publish_policy(club.connection, programme_id=club.programme.id, policy=policy)
+    if row.joined_on is not None:
+        await club.evaluate("2020-01-01")
+        joined = update(member_tier_table).filter_by(member_id=club.member_id).values(joined_on=row.joined_on)
+        await club.connection.execute(joined)
 
+    who: dict[str, Any] = {"programme_id": club.programme.id, "member_id": club.member_id}
     last = ""
     for step in row.steps:
         match step:
@@ -313,6 +40,13 @@ async def test_the_calendar(club: Club, row: Row) -> None:
                 await club.evaluate(day, cause="refund:online/1")
             case ("review", day):
                 await club.review(day)
+            case ("give", day, tier, until):
+                given = {"tier_code": tier, "ends_at": at(until, row.zone), "reason": "opened the store", "by": "li.na"}
+                await grant_tier(club.connection, **who, **given, moment=at(day, row.zone))
+                last = day
+                continue
+            case ("take_back", day):
+                await withdraw_grant(club.connection, **who, by="li.na", moment=at(day, row.zone))
         last = step[-1] if isinstance(step[-1], str) else step[1]
 
     found = await club.standing(last)

@@ -115,7 +115,9 @@ async def test_before_there_is_a_policy_all_who_did_anything_are_in_the_first_ti
         moment=utc_now(),
         member_count=5,
         by="li.na",
+        entry_costs_minor={"silver": 2_000, "gold": 9_000},
     )
+    assert stored.result.entry_cost_minor == 2_000  # one enters silver
     moves = {(move.from_tier, move.to_tier): move.members for move in stored.result.movements}
     assert moves == {(None, "member"): 4, (None, "silver"): 1}
     edges = {(edge.member_id, edge.made): edge.reached_bp for edge in stored.result.edges}
