@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.closing import close_books
 from ledger.sweep import Swept, sweep
+from loyalty.campaigns.draws.resealing import reseal_seeds
 from loyalty.campaigns.draws.settling import draw_what_is_due
 from loyalty.campaigns.giving import find_audience, give_on_birthdays, give_on_tier_entry
 from loyalty.items.epcis.capturing import CAPTURE_TASK, unfinished_captures, work_on_capture
@@ -103,15 +104,16 @@ async def review_tiers(context: JobContext, timestamp: int) -> None:  # noqa: AR
 
 
 async def keep_house(context: JobContext, timestamp: int) -> None:  # noqa: ARG001
-    """Each hour: forget what is over, and seal personal data anew where its key was rotated."""
+    """Each hour: forget what is over, and seal anew what an older key of the keyring sealed."""
     parts = _parts(context)
     forgotten = await forget_what_is_over(parts.engine)
     if any(forgotten.values()):
         logger.info("forgot %s", forgotten)
     while True:
         async with transaction(parts.engine) as connection:
-            if await reseal(connection, parts.keyring) == 0:
-                return
+            resealed = await reseal(connection, parts.keyring) + await reseal_seeds(connection, parts.keyring)
+        if resealed == 0:
+            return
 
 
 async def keep_scans(context: JobContext, timestamp: int) -> None:  # noqa: ARG001

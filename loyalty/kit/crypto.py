@@ -32,7 +32,7 @@ _FORMAT: Final = 1
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12  # random: SP 800-38D allows 2**32 values a key, and rotation begins a new key long before
 _TAG_BYTES: Final = 16
-_HEAD_BYTES: Final = 5  # format, then the key id as four bytes
+HEAD_BYTES: Final = 5  # format, then the key id as four bytes
 _HIGHEST_KEY_ID: Final = 2**32 - 1
 
 
@@ -125,8 +125,7 @@ class Keyring:
     def encrypt(self, text: str, *, owner: UUID, field: str) -> bytes:
         """Seal `text` for one field of one member: format, key id, nonce, ciphertext and tag, in that order."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        head = bytes([_FORMAT]) + self.current.to_bytes(4)
-        return head + nonce + self._ciphers[self.current].encrypt(nonce, text.encode(), _bound_to(owner, field))
+        return self.head + nonce + self._ciphers[self.current].encrypt(nonce, text.encode(), _bound_to(owner, field))
 
     def decrypt(self, sealed: bytes, *, owner: UUID, field: str) -> str:
         """Open what `encrypt` sealed for the same member and field. Raises KeyringError, never gives a wrong text."""
@@ -135,7 +134,7 @@ class Keyring:
         if cipher is None:
             message = f"the value was sealed with key {key_id}, which is not in the keyring"
             raise KeyringError(message, field=field)
-        nonce, rest = sealed[_HEAD_BYTES : _HEAD_BYTES + _NONCE_BYTES], sealed[_HEAD_BYTES + _NONCE_BYTES :]
+        nonce, rest = sealed[HEAD_BYTES : HEAD_BYTES + _NONCE_BYTES], sealed[HEAD_BYTES + _NONCE_BYTES :]
         try:
             return cipher.decrypt(nonce, rest, _bound_to(owner, field)).decode()
         except InvalidTag as error:
@@ -145,6 +144,11 @@ class Keyring:
     def needs_rotation(self, sealed: bytes) -> bool:
         """Whether the value is sealed with a key that is no longer the current one."""
         return self._key_id(sealed) != self.current
+
+    @property
+    def head(self) -> bytes:
+        """What every value begins with that the current key sealed: format and key id, `HEAD_BYTES` long."""
+        return bytes([_FORMAT]) + self.current.to_bytes(4)
 
     def reseal(self, sealed: bytes, *, owner: UUID, field: str, new_owner: UUID | None = None) -> bytes:
         """Seal an old value anew with the current key, for `new_owner` if one is given. Raises as `decrypt` does."""
@@ -160,10 +164,10 @@ class Keyring:
 
     @staticmethod
     def _key_id(sealed: bytes) -> int:
-        if len(sealed) < _HEAD_BYTES + _NONCE_BYTES + _TAG_BYTES or sealed[0] != _FORMAT:
+        if len(sealed) < HEAD_BYTES + _NONCE_BYTES + _TAG_BYTES or sealed[0] != _FORMAT:
             message = "the value is not one that a keyring sealed"
             raise KeyringError(message)
-        return int.from_bytes(sealed[1:_HEAD_BYTES])
+        return int.from_bytes(sealed[1:HEAD_BYTES])
 
 
 def _bound_to(owner: UUID, field: str) -> bytes:

@@ -1,4 +1,4 @@
-"""After a key rotation: values sealed with an old key are sealed anew, a few at a time, until the old key can go."""
+"""After a key rotation: what of members was sealed with an old key is sealed anew, a few at a time."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from loyalty.kit.crypto import Keyring
+from loyalty.kit.crypto import HEAD_BYTES, Keyring
 from loyalty.members.identifiers import sealed_field
 
-# A ciphertext begins with its format and, in four bytes, the id of its key.
-_OLD: Final = "substring(sealed FROM 2 FOR 4) <> :current"
+_OLD: Final = f"substring(sealed FROM 1 FOR {HEAD_BYTES}) <> :head"
 _OLD_IDENTITIES: Final = text(f"""
     SELECT programme_id, kind, digest, scope, member_id, sealed FROM member_identity
     WHERE {_OLD} LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -29,10 +28,10 @@ _PUT_FIELD: Final = text("UPDATE member_profile SET sealed = :sealed WHERE membe
 async def reseal(connection: AsyncConnection, keyring: Keyring, *, limit: int = 500) -> int:
     """Seal up to `limit` identities and as many profile fields with the current key; answers how many values it was.
 
-    0 means that no value needs an old key any more (but those that another transaction holds: they come next time).
+    0 means that nothing of a member needs an old key any more, but what another transaction holds: it comes next time.
     Raises KeyringError where a value was sealed by a key that is gone.
     """
-    bounds = {"current": keyring.current.to_bytes(4), "limit": limit}
+    bounds = {"head": keyring.head, "limit": limit}
     identities = (await connection.execute(_OLD_IDENTITIES, bounds)).all()
     if identities:
         await connection.execute(

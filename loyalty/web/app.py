@@ -20,7 +20,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.settings import Settings
-from loyalty.web import api, console, epcis, files, member, pos, resolver, staff
+from loyalty.web import api, console, draw_proofs, epcis, files, member, pos, resolver, staff
 from loyalty.web.api.side_door import SideDoor
 from loyalty.web.member.item_door import ItemDoor
 from loyalty.web.middleware import AccessLog, RequestLimits, SecurityHeaders, methods_by_path
@@ -78,7 +78,12 @@ def create_app(settings: Settings, engine: AsyncEngine | None = None) -> Litesta
         csrf_config=CSRFConfig(
             secret=settings.session_secret().hex(),
             # Programs send no cookies, so nobody can make them send one; what a code leads to is anybody's to keep.
-            exclude=[r"^/(v1|epcis)(/|$)", f"^{resolver.ROUTE}$", rf"^{re.escape(resolver.DESCRIPTION)}$"],
+            exclude=[
+                r"^/(v1|epcis)(/|$)",
+                f"^{resolver.ROUTE}$",
+                rf"^{re.escape(resolver.DESCRIPTION)}$",
+                draw_proofs.PATH,
+            ],
             cookie_secure=https,
             cookie_httponly=True,
         ),

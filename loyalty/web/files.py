@@ -14,7 +14,7 @@ from loyalty.items.media import read_file
 from loyalty.web.state import Services
 
 _NAME: Final = re.compile(r"([0-9a-f]{64})\.(webp|pdf)")
-_FOR_EVER: Final = "public, max-age=31536000, immutable"
+FOR_EVER: Final = "public, max-age=31536000, immutable"
 _HARMLESS: Final = "default-src 'none'; sandbox"
 """Whatever a file turns out to be, a browser that opens it by itself runs nothing of it."""
 
@@ -34,7 +34,7 @@ async def show_file(services: NamedDependency[Services], name: FromPath[str]) ->
         file.content,
         media_type=file.media_type,
         headers={
-            "Cache-Control": _FOR_EVER,
+            "Cache-Control": FOR_EVER,
             "Content-Disposition": f'{shown}; filename="{name[:12]}.{wanted[2]}"',
             "Content-Security-Policy": _HARMLESS,
         },

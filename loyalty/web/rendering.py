@@ -28,6 +28,7 @@ from litestar.template.base import csrf_token
 from markupsafe import Markup, escape
 
 from loyalty.kit.programme import Programme
+from loyalty.web import draw_proofs
 from loyalty.web.assets import Assets, serve_asset
 from loyalty.web.i18n import LANGUAGE_TAGS, LANGUAGES, Formats, Language, Translator, choose_language
 from loyalty.web.ornament import engrave, rosette
@@ -74,7 +75,7 @@ class Pages(InitPlugin):
             backend="gzip",
             gzip_compress_level=_GZIP_LEVEL,
             minimum_size=_SMALLEST_COMPRESSED,
-            exclude=[r"^/(v1|epcis)(/|$)"],
+            exclude=[r"^/(v1|epcis)(/|$)", draw_proofs.PATH],
         )
         return app_config
 

@@ -34,6 +34,7 @@ from loyalty.kit.programme import Programme, get_programme, list_programmes
 from loyalty.runtime import open_engine, open_keyring
 from loyalty.settings import Settings
 from loyalty.web.coalescing import Coalescer
+from loyalty.web.draw_proofs import Proofs
 from loyalty.web.scanning import ScanDesk
 from loyalty.web.security.api_keys import Callers
 from loyalty.web.security.code_senders import CodeSender, code_sender
@@ -59,6 +60,7 @@ class Services:
     callers: Callers
     coalescer: Coalescer
     scan_desk: ScanDesk
+    proofs: Proofs = field(default_factory=Proofs)
     shown: dict[str, tuple[float, Programme]] = field(default_factory=dict)
     """The programme whose pages are shown, and when it is to be read again; see `shown_programme`."""
 

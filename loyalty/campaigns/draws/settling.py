@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger.holding import accounts_held
@@ -29,6 +30,9 @@ _GIVEN_AT_ONCE: Final = 200
 """Prizes a transaction: their members' accounts are held until it ends."""
 LONGEST_BEACON: Final = 200
 BY_TIME: Final = "system:draw"
+
+Problem = Literal["retired", "stock", "limit"]
+"""Why a prize waits: its benefit was retired, none of it is left, or the winner had as many as one may."""
 
 
 class DrawNotClosedError(ConflictError):
@@ -81,8 +85,10 @@ _WON: Final = text("""
 
 async def _tickets(connection: AsyncConnection, draw_id: UUID) -> list[str]:
     columns = entry_table.c
-    query = select(columns.ticket).where(columns.draw_id == draw_id).order_by(columns.number)
-    return list(await connection.scalars(query))
+    # One text, not up to a million rows: reading those would hold up everything else of the process for seconds.
+    joined = func.string_agg(columns.ticket, aggregate_order_by(literal(","), columns.number))
+    listed: str | None = await connection.scalar(select(joined).where(columns.draw_id == draw_id))
+    return listed.split(",") if listed else []
 
 
 def _won(draw: Draw, tickets: Sequence[str]) -> dict[int, str]:
@@ -166,7 +172,7 @@ async def _issue(connection: AsyncConnection, draw: Draw, winners: Sequence[tupl
     given = 0
     for who, entry, code in wanted:
         if templates[code].state != "published":
-            await _note(connection, entry, problem=f"the template {code!r} is {templates[code].state}")
+            await _wait(connection, entry, "retired")
             continue
         try:
             await issue_of(
@@ -177,12 +183,19 @@ async def _issue(connection: AsyncConnection, draw: Draw, winners: Sequence[tupl
                 source=f"prize:{draw.code}",
                 campaign=draw.code,
             )
-        except (MemberLimitError, OutOfBenefitsError) as error:
-            await _note(connection, entry, problem=error.detail)
+        except MemberLimitError:
+            await _wait(connection, entry, "limit")
+            continue
+        except OutOfBenefitsError:
+            await _wait(connection, entry, "stock")
             continue
         await _note(connection, entry, given_at=func.clock_timestamp(), given_to=who, problem=None)
         given += 1
     return given
+
+
+async def _wait(connection: AsyncConnection, entry: Entry, problem: Problem) -> None:
+    await _note(connection, entry, problem=problem)
 
 
 async def _note(connection: AsyncConnection, entry: Entry, **values: Any) -> None:

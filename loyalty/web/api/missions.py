@@ -38,7 +38,10 @@ class MissionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A mission, which begins at once or later and never changes: only its end may be moved."""
 
     code: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,39}$", examples=["seven-days"])]
-    definition: Annotated[MissionTerms, Meta(description="`points`, a `benefit` (a template's code), or both.")]
+    definition: Annotated[
+        MissionTerms,
+        Meta(description="`points`, a `benefit` (a template's code), an entry in a `draw` (its code), or several."),
+    ]
     starts_at: Moment | None = None
     ends_at: Moment | None = None
     actor: Person

@@ -11,7 +11,7 @@ from litestar.params import FromPath
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.campaigns.draws.draw import draw_uuid, get_draw, list_draws, publish_draw, withdraw_draw
-from loyalty.campaigns.draws.settling import draw_winners, winners_of
+from loyalty.campaigns.draws.settling import DrawNotClosedError, draw_winners, winners_of
 from loyalty.kit.clock import end_of_local_day, start_of_local_day, utc_now
 from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError
 from loyalty.kit.ids import new_id, public_id
@@ -148,7 +148,7 @@ def _error(t: Translator, error: InvalidInputError | ConflictError | NotFoundErr
     path = error.field or ""
     field = "prizes" if path.startswith("prizes") or path == "template" else _SAID.get(path, path)
     told = "beacon" if field.startswith("beacon") else field
-    return {field: t(f"draws.error.{told}") if told in _TOLD else error.detail}
+    return {field: t(f"draws.error.{told if told in _TOLD else 'other'}")}
 
 
 @get("/draws/{draw_id:str}")
@@ -214,10 +214,15 @@ async def change_draw(
         async with services.transaction() as connection:
             desk = await read_manager(request, services, connection)
             t, _ = words(request, desk)
-            told = {"beacon": t("draws.error.beacon_value")} if error.field == "beacon" else {"draw": error.detail}
-            return await _show(request, services, connection, desk, draw_id, errors=told)
+            return await _show(request, services, connection, desk, draw_id, errors=_refusal(t, error))
     what = "withdrawn" if form["action"] == "withdraw" else "drawn"
     return see_other(f"/console/draws/{draw_id}?done={what}")
+
+
+def _refusal(t: Translator, error: InvalidInputError | ConflictError) -> dict[str, str]:
+    if error.field == "beacon":
+        return {"beacon": t("draws.error.beacon_value")}
+    return {"draw": t("draws.error.not_closed" if isinstance(error, DrawNotClosedError) else "draws.error.entered")}
 
 
 HANDLERS: Final = (show_draws, publish_one, show_draw, change_draw)

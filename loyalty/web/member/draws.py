@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -10,6 +12,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from litestar.status_codes import HTTP_304_NOT_MODIFIED
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.errors import InsufficientBalanceError
@@ -22,11 +25,12 @@ from loyalty.campaigns.draws.entering import (
     buy_entry,
     entries_of,
 )
-from loyalty.campaigns.draws.settling import prove
 from loyalty.kit.ids import new_id
 from loyalty.members.member import person_ids
+from loyalty.web.files import FOR_EVER
 from loyalty.web.forms import read_form, see_other
 from loyalty.web.member.visitor import read_visitor
+from loyalty.web.rendering import weak
 from loyalty.web.state import Services
 
 SHOWN_DAYS: Final = 30
@@ -122,13 +126,21 @@ def _reason(error: Exception) -> str:
 async def show_proof(
     request: Request[Any, Any, Any], services: NamedDependency[Services], draw_id: FromPath[str]
 ) -> Response[Any]:
-    """The proof of a draw, for everybody: it names tickets and no member."""
+    """The proof of a draw, for everybody: it names tickets and no member. Once there is one it is the same for ever."""
+    programme = await services.shown_programme()
     async with services.transaction() as connection:
-        visitor = await read_visitor(request, services, connection)
-        draw = await get_draw(connection, programme_id=visitor.programme.id, draw_id=draw_uuid(draw_id))
-        proof = await prove(connection, draw)
-    return Response(
-        msgspec.json.format(msgspec.json.encode(proof), indent=1),
-        media_type="application/json",
-        headers={"Content-Disposition": f'attachment; filename="draw-{draw.code}.json"'},
-    )
+        draw = await get_draw(connection, programme_id=programme.id, draw_id=draw_uuid(draw_id))
+    headers = {"Cache-Control": FOR_EVER, "ETag": weak(draw.public_id), "Vary": "Accept-Encoding"}
+    if draw.drawn_at is not None and headers["ETag"] in _listed(request.headers.get("if-none-match", "")):
+        return Response(b"", status_code=HTTP_304_NOT_MODIFIED, headers=headers)
+    body = await services.proofs.find(services.engine, draw)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        headers["Content-Encoding"] = "gzip"
+    else:
+        body = await asyncio.to_thread(gzip.decompress, body)
+    headers["Content-Disposition"] = f'attachment; filename="draw-{draw.code}.json"'
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _listed(tags: str) -> list[str]:
+    return [tag.strip() for tag in tags.split(",")]

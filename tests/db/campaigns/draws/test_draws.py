@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +28,7 @@ from loyalty.campaigns.draws.entering import (
     buy_entry,
     entries_of,
 )
+from loyalty.campaigns.draws.resealing import reseal_seeds
 from loyalty.campaigns.draws.settling import (
     DrawNotClosedError,
     draw_what_is_due,
@@ -198,6 +201,30 @@ async def test_a_draw_is_drawn_once_after_it_closed_and_anybody_can_recompute_it
     assert findings(proof | {"beacon": "3,312.56"})
 
 
+async def test_after_a_rotation_a_draw_needs_no_old_key_and_is_what_it_committed_to(fair: Fair, tmp_path: Path) -> None:
+    fair.keyring = Keyring.open(tmp_path / "keys.json")
+    others = update(draw_table).where(draw_table.c.seed.is_(None), draw_table.c.withdrawn_at.is_(None))
+    await fair.shop.connection.execute(others.values(seed=b"", drawn_at=utc_now()))  # of tests with another keyring
+    drawn, open_one, withdrawn = [await fair.publish() for _ in range(3)]
+    await withdraw_draw(fair.shop.connection, programme_id=withdrawn.programme_id, draw_id=withdrawn.id)
+    await fair.enter(open_one)
+    fair.move_clock(utc_now() + 2 * LATER)
+    await fair.draw(drawn)
+
+    rotated = Keyring.rotate(tmp_path / "keys.json")
+    assert [await reseal_seeds(fair.shop.connection, rotated) for _ in range(2)] == [1, 0]
+
+    for secret in ({"sealed_seed": b""}, {"seed": b"", "drawn_at": utc_now()}):
+        with pytest.raises(IntegrityError):  # what was drawn is not touched, and not sealed again
+            async with fair.shop.connection.begin_nested():
+                await fair.shop.connection.execute(update(draw_table).where(draw_table.c.id == drawn.id).values(secret))
+    content = json.loads((tmp_path / "keys.json").read_text())
+    del content["keys"]["1"]
+    (tmp_path / "keys.json").write_text(json.dumps(content))
+    fair.keyring = Keyring.open(tmp_path / "keys.json")
+    assert findings(await prove(fair.shop.connection, await fair.draw(open_one))) == []
+
+
 async def test_prizes_are_given_once_and_wait_where_none_is_left(
     committed_engine: AsyncEngine, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,7 +250,7 @@ async def test_prizes_are_given_once_and_wait_where_none_is_left(
     assert sum(given) == 5
     async with committed_engine.begin() as connection:
         waiting = [each for each in await winners_of(connection, draw_id=draw.id) if each.given_at is None]
-        assert [(each.prize, bool(each.problem)) for each in waiting] == [("gift", True)]
+        assert [(each.prize, each.problem) for each in waiting] == [("gift", "stock")]
         await set_stock(connection, **stock, total=2, actor="ann")
     assert await draw_what_is_due(committed_engine, keyring) == 0  # by the database's clock it is still open
     assert await give_prizes(committed_engine, **mine) == 1
