@@ -15,6 +15,7 @@ from loyalty.demo.clock import story_clock
 from loyalty.demo.incidents import INCIDENT_DAYS, let_things_go_wrong, look_out
 from loyalty.demo.items import print_codes
 from loyalty.demo.moments import Moments
+from loyalty.demo.offers import make_offers
 from loyalty.demo.showcase import prepare_showcase
 from loyalty.demo.story import Story, tell_story
 from loyalty.demo.telling import Teller
@@ -100,5 +101,6 @@ async def fill(
         await clock.set(story.ends_at)
         await prepare_showcase(connection, item_keys, brand=brand, members=moments.members, today=story.today)
         await look_out(connection, item_keys, brand=brand, now=story.ends_at)
+    await make_offers(connection, keyring, brand=brand, today=story.today)
     await connection.execute(_NEW_STATISTICS)
     return Filled(brand, story)

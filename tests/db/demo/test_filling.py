@@ -10,15 +10,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ledger import audit
 from ledger.books import monthly_flow, trial_balance
 from ledger.reading import balance, expiring
+from loyalty.campaigns.bonus.campaign import list_campaigns
+from loyalty.campaigns.draws.draw import find_draw
+from loyalty.campaigns.missions.mission import list_missions
+from loyalty.campaigns.segments.segment import list_segments
 from loyalty.demo.brand import CHANNELS, TIME_ZONE
 from loyalty.demo.filling import ForeignDatabaseError, fill, find_brand
 from loyalty.demo.leads import EXPIRING, INDEBTED, LOWERED, NEWCOMER, REUNITED, RICH
+from loyalty.demo.offers import DRAW
 from loyalty.demo.people import phone_of
 from loyalty.demo.showcase import SampleKind, open_showcase
 from loyalty.items.digital_link import parse_link
 from loyalty.items.scans import scan
 from loyalty.items.verdicts import VerdictKind
-from loyalty.kit.clock import end_of_month, local_date, start_of_local_day
+from loyalty.kit.clock import end_of_month, local_date, start_of_local_day, utc_now
 from loyalty.kit.programme import Programme
 from loyalty.members.identity import find
 from loyalty.members.member import Member, person_ids
@@ -53,6 +58,20 @@ async def test_the_books_verify_and_balance(told: AsyncConnection) -> None:
     brand = await find_brand(told)
     assert brand is not None
     assert sum(trial.balance for trial in await trial_balance(told, programme_id=brand.programme.id)) == 0
+
+
+async def test_the_crm_team_has_something_under_way(told: AsyncConnection) -> None:
+    brand = await find_brand(told)
+    assert brand is not None
+    whose, now = {"programme_id": brand.programme.id}, utc_now()
+    campaigns = {campaign.code: campaign.state(now) for campaign in await list_campaigns(told, **whose)}
+    assert campaigns == {"oolong": "running", "double-twelve": "draft"}
+    assert {mission.code for mission in await list_missions(told, **whose, running_at=now)} == {
+        "three-teas",
+        "seven-days",
+    }
+    assert (await find_draw(told, **whose, code=DRAW)).state(now) == "open"
+    assert [segment.version for segment in await list_segments(told, **whose)] == [1]
 
 
 async def test_the_ledgers_clock_is_the_databases_again(told: AsyncConnection, telling: Telling) -> None:
