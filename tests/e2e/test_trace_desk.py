@@ -40,7 +40,7 @@ from tests.e2e.test_shopper_journey import phone
 pytestmark = pytest.mark.e2e
 
 LOT: Final = "L2026-TRACE"
-PEOPLE: Final = (("周宁", "199 0000 8801"), ("Wen Bai", "199 0000 8802"))
+PEOPLE: Final = (("周宁", "199 0000 8871"), ("Wen Bai", "199 0000 8872"))
 _PLACES: Final = (
     Place(city="上海", region="CN-SH", latitude=31.23, longitude=121.47, source="device"),
     Place(city="成都", region="CN-SC", latitude=30.57, longitude=104.07, source="device"),

@@ -14,7 +14,7 @@ from loyalty.campaigns.bonus.campaign import list_campaigns
 from loyalty.campaigns.draws.draw import find_draw
 from loyalty.campaigns.missions.mission import list_missions
 from loyalty.campaigns.segments.segment import list_segments
-from loyalty.demo.brand import CHANNELS, TIME_ZONE
+from loyalty.demo.brand import CHANNELS, CODE, TIME_ZONE
 from loyalty.demo.filling import ForeignDatabaseError, fill, find_brand
 from loyalty.demo.leads import EXPIRING, INDEBTED, LOWERED, NEWCOMER, REUNITED, RICH
 from loyalty.demo.offers import DRAW
@@ -24,12 +24,12 @@ from loyalty.items.digital_link import parse_link
 from loyalty.items.scans import scan
 from loyalty.items.verdicts import VerdictKind
 from loyalty.kit.clock import end_of_month, local_date, start_of_local_day, utc_now
+from loyalty.kit.db import create_engine, transaction
 from loyalty.kit.programme import Programme
 from loyalty.members.identity import find
 from loyalty.members.member import Member, person_ids
 from redemption.benefits.wallet import wallet
 from tests.db.demo.conftest import MEMBERS, SEED, Telling, clock_definition
-from tests.roles import as_owner
 from tiers.reading import history
 
 
@@ -80,9 +80,10 @@ async def test_the_ledgers_clock_is_the_databases_again(told: AsyncConnection, t
 
 
 async def test_the_same_story_told_elsewhere_ends_in_the_same_books(
-    told: AsyncConnection, telling: Telling, connection: AsyncConnection
+    told: AsyncConnection, telling: Telling, fresh_database_url: str
 ) -> None:
-    async with as_owner(connection):
+    engine = create_engine(fresh_database_url)
+    async with transaction(engine) as connection:
         await fill(
             connection,
             telling.keyring,
@@ -92,7 +93,8 @@ async def test_the_same_story_told_elsewhere_ends_in_the_same_books(
             today=telling.today,
             progress=lambda _story, _days: None,
         )
-    assert await books(connection) == await books(told)
+        assert await books(connection) == await books(told)
+    await engine.dispose()
 
 
 async def test_filling_again_changes_nothing(told: AsyncConnection, telling: Telling) -> None:
@@ -222,4 +224,4 @@ async def test_a_real_programmes_database_is_left_alone(
             progress=lambda _story, _days: None,
         )
     assert programme.code in refused.value.detail
-    assert await connection.scalar(text("SELECT count(*) FROM programme")) == 1
+    assert await connection.scalar(text("SELECT count(*) FROM programme WHERE code = :code"), {"code": CODE}) == 0

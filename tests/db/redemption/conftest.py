@@ -144,4 +144,7 @@ async def desk(connection: AsyncConnection, programme: Programme) -> AsyncIterat
     desk = await make_till(connection, programme)
     await desk.pass_time()
     yield desk
-    assert (await audit.verify(connection)).findings == []
+    # Other tests may have put the end of a hold that they committed into the past; this one's accounts are whole.
+    whose = text("SELECT member_id FROM ledger.account WHERE programme_id = :programme")
+    own = set((await connection.scalars(whose, {"programme": programme.id})).all())
+    assert [each for each in (await audit.verify(connection)).findings if each.member_id in own] == []
