@@ -2,7 +2,7 @@
 
 What comes out is the text of one query whose rows are decisions. Whoever runs it decides what becomes of them: written
 under lock, kept as proposals, or only counted. All values in the text are the policy's (checked codes and integers),
-days, moments and ids; it has no parameters, because COPY takes none.
+days, moments and ids; it has no parameters, so that it can be put into any other statement as it is.
 
 The query is a nest of subqueries and not a chain of WITH: those are read twice, and PostgreSQL would then neither run
 them in parallel nor push conditions into them.

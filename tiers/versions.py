@@ -346,8 +346,13 @@ async def note(
 
 def differences(before: TierPolicy, after: TierPolicy) -> dict[str, tuple[Any, Any]]:
     """The fields of two policies that differ, by path, each as it was and as it is (None: it was not there)."""
-    old, new = _flat(msgspec.to_builtins(before)), _flat(msgspec.to_builtins(after))
+    old, new = fields_of(before), fields_of(after)
     return {path: (old.get(path), new.get(path)) for path in {**old, **new} if old.get(path) != new.get(path)}
+
+
+def fields_of(policy: TierPolicy) -> dict[str, Any]:
+    """The fields of a policy by path, such as `tiers[gold].qualify.at_least`."""
+    return _flat(msgspec.to_builtins(policy))
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:

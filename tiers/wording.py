@@ -39,7 +39,10 @@ _WINDOWS: Final = {
 }
 
 _FIGURES: Final = {
-    "zh": {"reached": "{window}{value}（需{threshold}）", "missed": "{window}{value}（需{threshold}，差{missing}）"},
+    "zh": {
+        "reached": "{window}共 {value}（需 {threshold}）",
+        "missed": "{window}共 {value}（需 {threshold}，差 {missing}）",
+    },
     "en": {
         "reached": "{value} {window} (asked: {threshold})",
         "missed": "{value} {window} ({missing} short of {threshold})",

@@ -37,6 +37,7 @@ BUNDLES: Final[Mapping[str, tuple[str, ...]]] = {
         "css/trace.css",
         "css/campaigns.css",
         "css/segments.css",
+        "css/tiers.css",
         "css/benefits.css",
         "css/effects.css",
     ),

@@ -16,7 +16,6 @@ _EDIT: Final = {
     "metric": "what",
     "what": "what",
     "currency": "what",
-    "type": "over",
     "window": "over",
     "at_least": "least",
     "least": "least",
@@ -39,6 +38,7 @@ _EDIT: Final = {
     "title": "title",
     "qualify": "asks",
     "rules": "asks",
+    "rule": "asks",
 }
 """The last word of a path, of the policy or of its form, and the label that the form has for it."""
 _OTHERS: Final = {"rank": "rank", "tiers": "tiers", "name": "name", "day": "day", "effective_at": "day"}
@@ -55,6 +55,8 @@ class Labels:
     def of(self, path: str) -> str:
         """A path such as `tiers[gold].qualify.rules[0].at_least` or `t2_c0_least` in words."""
         t, leaf = self._t, _leaf(path)
+        if leaf == "type":
+            leaf = _leaf(path.removesuffix(".type"))
         if leaf in _EDIT:
             label = t(f"tier_policies.edit.{_EDIT[leaf]}", currency=self._currency)
         elif leaf in _OTHERS:

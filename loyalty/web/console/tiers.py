@@ -25,6 +25,7 @@ from loyalty.members.reading import count_members
 from loyalty.web.charts import Column, column_chart
 from loyalty.web.console import tier_form
 from loyalty.web.console.desk import console_page, words
+from loyalty.web.console.tier_changes import ChangeLines
 from loyalty.web.console.tier_labels import Labels
 from loyalty.web.forms import read_form, see_other
 from loyalty.web.i18n import Formats, Translator
@@ -194,7 +195,8 @@ async def _show(
             moment=utc_now(),
         )
     notice = request.query_params.get("done")
-    labels = Labels(t, version.policy, currency=desk.programme.currency)
+    currency = desk.programme.currency
+    changes = ChangeLines(t, formats, version.policy, currency=currency)
     return console_page(
         request,
         "console/tier_policy.html",
@@ -213,16 +215,16 @@ async def _show(
             if each.version != number and each.state != "retired"
         ],
         title_of=lambda each: _title(each, t),
-        events=[(event, _changes(event.changes, labels)) for event in events],
+        events=[(event, changes.of(event.changes)) for event in events],
         wanted=wanted,
         member=member,
         tried=tried,
         tried_lines=_preview_lines(tried, version.policy, t, formats) if tried else [],
         name_of=_names(version.policy, t),
         notice=notice if notice in _DONE else None,
-        error=labels.told(error) if error else None,
+        error=Labels(t, version.policy, currency=currency).told(error) if error else None,
         today=utc_now().astimezone(desk.programme.zone).date(),
-        currency=desk.programme.currency,
+        currency=currency,
     )
 
 
@@ -251,14 +253,6 @@ def _why(reasons: Sequence[Reason], t: Translator, formats: Formats) -> str:
         for reason in reasons
     ]
     return reduce(lambda left, right: t("tier_policies.page.between", left=left, right=right), told) if told else ""
-
-
-def _changes(changes: Mapping[str, Sequence[Any]], labels: Labels) -> list[tuple[str, str, str]]:
-    return [(labels.of(path), _shown(before), _shown(after)) for path, (before, after) in sorted(changes.items())]
-
-
-def _shown(value: Any) -> str:
-    return "–" if value is None else str(value)
 
 
 def _trial(stored: StoredSimulation, version: StoredVersion, t: Translator, formats: Formats) -> Trial:
@@ -343,6 +337,7 @@ def _form_page(
         kept=kept,
         currency=currency,
         error=Labels(t, version.policy, currency=currency).told(error) if error else None,
+        wrong=error.field if error else None,
     )
 
 
@@ -482,7 +477,9 @@ async def compare(request: Request[Any, Any, Any], services: NamedDependency[Ser
         section="tiers",
         here=f"{_HOME}/compare?{urlencode({'a': chosen[0], 'b': chosen[1]})}",
         sides=sides,
-        differences=_changes(differences, Labels(t, sides[0]["version"].policy, currency=desk.programme.currency)),
+        differences=ChangeLines(t, formats, sides[0]["version"].policy, currency=desk.programme.currency).of(
+            differences
+        ),
         currency=desk.programme.currency,
     )
 

@@ -63,7 +63,7 @@ def test_an_upgrade_is_told_in_english() -> None:
 
 def test_an_upgrade_is_told_in_chinese() -> None:
     assert _tell(UPGRADE, "zh") == (
-        "2024年5月3日至2025年5月2日512 growth（需500 growth）：由会员升为银卡，有效期至2026年5月2日。"
+        "2024年5月3日至2025年5月2日共 512 growth（需 500 growth）：由会员升为银卡，有效期至2026年5月2日。"
     )
 
 

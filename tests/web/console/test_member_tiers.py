@@ -61,4 +61,4 @@ async def test_what_is_wrong_with_a_draft_is_said_by_the_names_of_the_form(
         await browser.get(edit)
         wrong = {"t1_c0_metric": "spend", "t1_c0_window": "lifetime", "t1_c0_least": "abc"}
         await browser.send(edit, **fields | wrong)
-        assert "条件 1 的至少——请填写大于 0 的数" in browser.words
+        assert "条件 1（至少）——请填写大于 0 的数" in browser.words
