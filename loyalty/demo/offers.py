@@ -89,7 +89,7 @@ async def make_offers(connection: AsyncConnection, keyring: Keyring, *, brand: B
         programme_id=programme_id,
         campaign_id=campaign.id,
         seen=campaign.changes,
-        published_by=BY,
+        by=BY,
         ends_at=end_of_local_day(today + timedelta(_CAMPAIGN_DAYS), TIME_ZONE),
     )
     await create_campaign(

@@ -96,9 +96,7 @@ async def _open(engine: AsyncEngine, keyring: Keyring, budgets: dict[str, int]) 
             **budgets,
         }
         made = await create_campaign(connection, programme_id=programme_id, code="c", draft=draft, created_by="bench")
-        await publish(
-            connection, programme_id=programme_id, campaign_id=made.id, seen=made.changes, published_by="bench"
-        )
+        await publish(connection, programme_id=programme_id, campaign_id=made.id, seen=made.changes, by="bench")
         await connection.execute(_MEMBERS, {"programme": programme_id, "number": MEMBERS})
         found = await connection.scalars(
             text("SELECT id FROM member WHERE programme_id = :programme"), {"programme": programme_id}

@@ -53,7 +53,7 @@ async def a_season(connection: AsyncConnection, shop: LiveShop) -> None:
     ):
         draft = {"name": {"zh": zh, "en": en}, "holdout_bp": 3_000, **terms}
         made = await create_campaign(connection, **mine, code=code, draft=draft, created_by="chen.min")
-        await publish(connection, **mine, campaign_id=made.id, seen=made.changes, published_by="chen.min")
+        await publish(connection, **mine, campaign_id=made.id, seen=made.changes, by="chen.min")
     await publish_mission(
         connection,
         **mine,

@@ -124,7 +124,7 @@ async def create_campaign(
 
 
 async def save_draft(
-    connection: AsyncConnection, *, programme_id: UUID, campaign_id: UUID, draft: Any, seen: int, saved_by: str
+    connection: AsyncConnection, *, programme_id: UUID, campaign_id: UUID, draft: Any, seen: int, by: str
 ) -> Campaign:
     """Put another draft in place of what was seen as change `seen`.
 
@@ -132,19 +132,17 @@ async def save_draft(
     """
     terms = await _checked(connection, programme_id, draft)
     await _lock(connection, programme_id, campaign_id, seen)
-    return await _changed(connection, programme_id, campaign_id, "saved", by=saved_by, draft=terms)
+    return await _changed(connection, programme_id, campaign_id, "saved", by=by, draft=terms)
 
 
-async def undo(
-    connection: AsyncConnection, *, programme_id: UUID, campaign_id: UUID, seen: int, undone_by: str
-) -> Campaign:
+async def undo(connection: AsyncConnection, *, programme_id: UUID, campaign_id: UUID, seen: int, by: str) -> Campaign:
     """Go back to how the draft stood before its last change. Raises ConflictError where there is nothing to undo."""
     campaign = await _lock(connection, programme_id, campaign_id, seen)
     place = await _before(connection, campaign)
     if campaign.draft is None or place is None:
         raise ConflictError("there is no change of the draft to undo", field="draft")
     draft = msgspec.convert(place.draft, CampaignTerms)
-    return await _changed(connection, programme_id, campaign_id, "undone", by=undone_by, draft=draft)
+    return await _changed(connection, programme_id, campaign_id, "undone", by=by, draft=draft)
 
 
 async def can_undo(connection: AsyncConnection, campaign: Campaign) -> bool:
@@ -177,7 +175,7 @@ async def publish(
     programme_id: UUID,
     campaign_id: UUID,
     seen: int,
-    published_by: str,
+    by: str,
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
 ) -> Campaign:
@@ -205,7 +203,7 @@ async def publish(
             programme_id=programme_id,
             campaign_id=campaign_id,
             share_bp=terms.holdout_bp,
-            defined_by=published_by,
+            defined_by=by,
         )
     if terms.budget_points is not None:
         key = Key(campaign_id, BUDGET)
@@ -219,16 +217,14 @@ async def publish(
             definition=msgspec.to_builtins(terms),
             starts_at=start,
             ends_at=ends_at,
-            published_by=published_by,
+            published_by=by,
         )
     )
-    return await _changed(
-        connection, programme_id, campaign_id, "published", by=published_by, draft=None, version=version
-    )
+    return await _changed(connection, programme_id, campaign_id, "published", by=by, draft=None, version=version)
 
 
 async def withdraw(
-    connection: AsyncConnection, *, programme_id: UUID, campaign_id: UUID, seen: int, withdrawn_by: str
+    connection: AsyncConnection, *, programme_id: UUID, campaign_id: UUID, seen: int, by: str
 ) -> Campaign:
     """Take back what was published and has not started; it is a draft again. Raises ConflictError where none is."""
     campaign = await _lock(connection, programme_id, campaign_id, seen)
@@ -248,22 +244,20 @@ async def withdraw(
         programme_id,
         campaign_id,
         "withdrawn",
-        by=withdrawn_by,
+        by=by,
         draft=draft,
         version=waiting[0].version,
     )
 
 
-async def end(
-    connection: AsyncConnection, *, programme_id: UUID, campaign_id: UUID, seen: int, ended_by: str
-) -> Campaign:
+async def end(connection: AsyncConnection, *, programme_id: UUID, campaign_id: UUID, seen: int, by: str) -> Campaign:
     """End a campaign now. What it gave stays. Raises ConflictError where it has ended or never started."""
     campaign = await _lock(connection, programme_id, campaign_id, seen)
     now = utc_now()
     if campaign.in_force(now) is None:
         raise ConflictError("the campaign is not running", field="campaign")
     await connection.execute(update(campaign_table).filter_by(id=campaign_id).values(ended_at=now))
-    return await _changed(connection, programme_id, campaign_id, "ended", by=ended_by, draft=None)
+    return await _changed(connection, programme_id, campaign_id, "ended", by=by, draft=None)
 
 
 async def _checked(connection: AsyncConnection, programme_id: UUID, document: Any) -> CampaignTerms:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 from litestar import Response, Router, get, post
 from litestar.di import NamedDependency
@@ -123,17 +122,25 @@ async def list_campaign_changes(
     return shapes.CampaignHistory(data=[shapes.change_answer(change) for change in found])
 
 
-_Step = Callable[[AsyncConnection, UUID], Awaitable[Campaign]]
+_Request = shapes.CampaignDraftRequest | shapes.CampaignStepRequest | shapes.PublishCampaignRequest
 
 
 async def _change(
-    services: Services, caller: Caller, key: str, operation: str, campaign_id: str, data: Any, step: _Step
-) -> Response[Any]:
-    """Do something to a campaign, once for its key, and answer how it stands then."""
+    services: Services,
+    caller: Caller,
+    key: str,
+    operation: str,
+    campaign_id: str,
+    data: _Request,
+    change: Callable[..., Awaitable[Campaign]],
+    **fields: Any,
+) -> Response[shapes.CampaignAnswer]:
+    """Do something to a campaign as it was seen, once for its key, and answer how it stands then."""
 
     async def work(connection: AsyncConnection) -> shapes.CampaignAnswer:
         identifier = parse_public_id(CAMPAIGN_PREFIX, campaign_id, field="campaign_id")
-        return await _tell(connection, await step(connection, identifier))
+        seen: dict[str, Any] = {"programme_id": caller.programme_id, "campaign_id": identifier, "seen": data.seen}
+        return await _tell(connection, await change(connection, **seen, by=data.actor, **fields))
 
     request = {"campaign": campaign_id, "data": data}
     return await once(services, caller, key, operation=operation, request=request, status=201, work=work)
@@ -154,18 +161,16 @@ async def save_campaign_draft(
     data: JSONBody[shapes.CampaignDraftRequest],
 ) -> Response[shapes.CampaignAnswer]:
     """Put another draft in place of the one that was seen. What was published stays in force until this is."""
-
-    async def step(connection: AsyncConnection, identifier: UUID) -> Campaign:
-        return await lifecycle.save_draft(
-            connection,
-            programme_id=caller.programme_id,
-            campaign_id=identifier,
-            draft=data.definition,
-            seen=data.seen,
-            saved_by=data.actor,
-        )
-
-    return await _change(services, caller, idempotency_key, "saveCampaignDraft", campaign_id, data, step)
+    return await _change(
+        services,
+        caller,
+        idempotency_key,
+        "saveCampaignDraft",
+        campaign_id,
+        data,
+        lifecycle.save_draft,
+        draft=data.definition,
+    )
 
 
 @post(
@@ -183,17 +188,7 @@ async def undo_campaign_draft(
     data: JSONBody[shapes.CampaignStepRequest],
 ) -> Response[shapes.CampaignAnswer]:
     """Go back to the draft before the last saving; again and again, to the first."""
-
-    async def step(connection: AsyncConnection, identifier: UUID) -> Campaign:
-        return await lifecycle.undo(
-            connection,
-            programme_id=caller.programme_id,
-            campaign_id=identifier,
-            seen=data.seen,
-            undone_by=data.actor,
-        )
-
-    return await _change(services, caller, idempotency_key, "undoCampaignDraft", campaign_id, data, step)
+    return await _change(services, caller, idempotency_key, "undoCampaignDraft", campaign_id, data, lifecycle.undo)
 
 
 @post(
@@ -211,19 +206,10 @@ async def publish_campaign(
     data: JSONBody[shapes.PublishCampaignRequest],
 ) -> Response[shapes.CampaignAnswer]:
     """Make the draft the next version, from a moment on. Of a running campaign it takes over at its start."""
-
-    async def step(connection: AsyncConnection, identifier: UUID) -> Campaign:
-        return await lifecycle.publish(
-            connection,
-            programme_id=caller.programme_id,
-            campaign_id=identifier,
-            seen=data.seen,
-            published_by=data.actor,
-            starts_at=data.starts_at,
-            ends_at=data.ends_at,
-        )
-
-    return await _change(services, caller, idempotency_key, "publishCampaign", campaign_id, data, step)
+    moments = {"starts_at": data.starts_at, "ends_at": data.ends_at}
+    return await _change(
+        services, caller, idempotency_key, "publishCampaign", campaign_id, data, lifecycle.publish, **moments
+    )
 
 
 @post(
@@ -241,17 +227,7 @@ async def withdraw_campaign(
     data: JSONBody[shapes.CampaignStepRequest],
 ) -> Response[shapes.CampaignAnswer]:
     """Take back a version that waits for its start; it is a draft again."""
-
-    async def step(connection: AsyncConnection, identifier: UUID) -> Campaign:
-        return await lifecycle.withdraw(
-            connection,
-            programme_id=caller.programme_id,
-            campaign_id=identifier,
-            seen=data.seen,
-            withdrawn_by=data.actor,
-        )
-
-    return await _change(services, caller, idempotency_key, "withdrawCampaign", campaign_id, data, step)
+    return await _change(services, caller, idempotency_key, "withdrawCampaign", campaign_id, data, lifecycle.withdraw)
 
 
 @post(
@@ -269,17 +245,7 @@ async def stop_campaign(
     data: JSONBody[shapes.CampaignStepRequest],
 ) -> Response[shapes.CampaignAnswer]:
     """End a running campaign now, for good. What it gave stays."""
-
-    async def step(connection: AsyncConnection, identifier: UUID) -> Campaign:
-        return await lifecycle.end(
-            connection,
-            programme_id=caller.programme_id,
-            campaign_id=identifier,
-            seen=data.seen,
-            ended_by=data.actor,
-        )
-
-    return await _change(services, caller, idempotency_key, "stopCampaign", campaign_id, data, step)
+    return await _change(services, caller, idempotency_key, "stopCampaign", campaign_id, data, lifecycle.end)
 
 
 router: Final = Router(

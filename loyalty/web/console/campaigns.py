@@ -307,10 +307,10 @@ async def _act(connection: AsyncConnection, desk: Desk, campaign_id: UUID, form:
         case "save":
             before = await lifecycle.get_campaign(connection, programme_id=desk.programme.id, campaign_id=campaign_id)
             draft = forms.document_of(form, before.terms, desk.programme.currency)
-            await lifecycle.save_draft(connection, **where, draft=draft, saved_by=who)
+            await lifecycle.save_draft(connection, **where, draft=draft, by=who)
             return "saved"
         case "undo":
-            await lifecycle.undo(connection, **where, undone_by=who)
+            await lifecycle.undo(connection, **where, by=who)
             return "undone"
         case "publish":
             starts, ends = forms.read_day(form["starts"], "starts"), forms.read_day(form["ends"], "ends")
@@ -321,16 +321,16 @@ async def _act(connection: AsyncConnection, desk: Desk, campaign_id: UUID, form:
             await lifecycle.publish(
                 connection,
                 **where,
-                published_by=who,
+                by=who,
                 starts_at=starts_at,
                 ends_at=end_of_local_day(ends, zone) if ends else None,
             )
             return "published"
         case "withdraw":
-            await lifecycle.withdraw(connection, **where, withdrawn_by=who)
+            await lifecycle.withdraw(connection, **where, by=who)
             return "withdrawn"
         case _:
-            await lifecycle.end(connection, **where, ended_by=who)
+            await lifecycle.end(connection, **where, by=who)
             return "ended"
 
 

@@ -41,7 +41,7 @@ class CampaignShop:
             programme_id=self.programme_id,
             campaign_id=campaign.id,
             seen=campaign.changes,
-            published_by="ann",
+            by="ann",
             starts_at=starts_at,
             **span,
         )

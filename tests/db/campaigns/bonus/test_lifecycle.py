@@ -32,7 +32,7 @@ async def save(campaigns: CampaignShop, campaign: Campaign, points: int) -> Camp
         campaign_id=campaign.id,
         draft=msgspec.to_builtins(terms),
         seen=campaign.changes,
-        saved_by="ben",
+        by="ben",
     )
 
 
@@ -48,11 +48,11 @@ async def test_changes_of_a_draft_are_undone_one_after_the_other(campaigns: Camp
         campaign = await save(campaigns, campaign, number)
     for number in (2, 1):
         assert await lifecycle.can_undo(campaigns.connection, campaign)
-        campaign = await lifecycle.undo(campaigns.connection, **who, seen=campaign.changes, undone_by="ann")
+        campaign = await lifecycle.undo(campaigns.connection, **who, seen=campaign.changes, by="ann")
         assert points(campaign) == number
     assert not await lifecycle.can_undo(campaigns.connection, campaign)
     with pytest.raises(ConflictError):
-        await lifecycle.undo(campaigns.connection, **who, seen=campaign.changes, undone_by="ann")
+        await lifecycle.undo(campaigns.connection, **who, seen=campaign.changes, by="ann")
     written = await lifecycle.history(campaigns.connection, **who)
     assert [(change.what, change.changed_by) for change in written] == [
         ("undone", "ann"),
@@ -79,13 +79,13 @@ async def test_published_for_later_withdrawn_published_ended(campaigns: Campaign
     assert [campaign.state(moment) for moment in moments] == ["scheduled", "running", "ended"]
     who["campaign_id"] = campaign.id
 
-    campaign = await lifecycle.withdraw(campaigns.connection, **who, seen=campaign.changes, withdrawn_by="ann")
+    campaign = await lifecycle.withdraw(campaigns.connection, **who, seen=campaign.changes, by="ann")
     assert (campaign.state(later), points(campaign)) == ("draft", 50)
     campaign = await campaigns.publish(campaign)
     assert campaign.versions[0].version == 2
     with pytest.raises(ConflictError):
-        await lifecycle.withdraw(campaigns.connection, **who, seen=campaign.changes, withdrawn_by="ann")
-    campaign = await lifecycle.end(campaigns.connection, **who, seen=campaign.changes, ended_by="ann")
+        await lifecycle.withdraw(campaigns.connection, **who, seen=campaign.changes, by="ann")
+    campaign = await lifecycle.end(campaigns.connection, **who, seen=campaign.changes, by="ann")
     assert campaign.state(utc_now()) == "ended"
     span = {"first": now, "last": later + timedelta(hours=1)}
     found = await lifecycle.published_between(campaigns.connection, programme_id=campaigns.programme_id, **span)
