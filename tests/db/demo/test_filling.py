@@ -63,7 +63,8 @@ async def test_the_books_verify_and_balance(told: AsyncConnection) -> None:
 async def test_the_crm_team_has_something_under_way(told: AsyncConnection) -> None:
     brand = await find_brand(told)
     assert brand is not None
-    whose, now = {"programme_id": brand.programme.id}, utc_now()
+    whose: dict[str, Any] = {"programme_id": brand.programme.id}
+    now = utc_now()
     campaigns = {campaign.code: campaign.state(now) for campaign in await list_campaigns(told, **whose)}
     assert campaigns == {"oolong": "running", "double-twelve": "draft"}
     assert {mission.code for mission in await list_missions(told, **whose, running_at=now)} == {
