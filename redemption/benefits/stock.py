@@ -167,6 +167,14 @@ async def count_codes(connection: AsyncConnection, template_id: UUID) -> Codes:
     return Codes(imported=row.imported, free=row.free)
 
 
+async def left_of(connection: AsyncConnection, template: Template) -> int | None:
+    """How many more of a template can be given, whatever its stock consists of; None where there is no end to it."""
+    if template.stock == "codes":
+        return (await count_codes(connection, template.id)).free
+    level = (await figures_of(connection, template.id)).get("stock") if template.stock == "counted" else None
+    return level.left if level is not None else None
+
+
 _ADD_CODES: Final = text("""
     INSERT INTO benefit_code (template_id, code, programme_id)
     SELECT :template, code, :programme FROM unnest(CAST(:codes AS text[])) AS code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -19,7 +20,7 @@ from loyalty.kit.clock import utc_now
 from loyalty.kit.crypto import Keyring
 from loyalty.kit.errors import ConflictError, InvalidInputError, NotFoundError
 from loyalty.kit.ids import new_id, parse_public_id, public_id
-from redemption.benefits.budgets import figures_of
+from redemption.benefits.stock import left_of
 from redemption.benefits.templates import get_published
 from redemption.checks import check_code
 
@@ -45,6 +46,7 @@ class Draw(msgspec.Struct, frozen=True, kw_only=True):
     commitment: bytes
     entries: int
     withdrawn_at: datetime | None
+    withdrawn_by: str | None
     seed: bytes | None
     beacon: str | None
     drawn_at: datetime | None
@@ -118,24 +120,32 @@ async def publish_draw(
 
 
 async def _check_stock(connection: AsyncConnection, programme_id: UUID, terms: DrawTerms) -> None:
+    """Prizes of one benefit draw on one stock, so they are held against it together; the last of them is at fault."""
+    wanted: Counter[str] = Counter()
+    places: dict[str, int] = {}
     for place, prize in enumerate(terms.prizes):
-        if prize.benefit is None:
-            continue
-        template = await get_published(connection, programme_id=programme_id, code=prize.benefit)
-        level = (await figures_of(connection, template.id)).get("stock") if template.stock == "counted" else None
-        if level is not None and level.left < prize.count:
-            message = f"{level.left} of {prize.benefit!r} are left, and {prize.count} are to be won"
-            raise ConflictError(message, field=f"prizes[{place}].count", left=level.left)
+        if prize.benefit is not None:
+            wanted[prize.benefit] += prize.count
+            places[prize.benefit] = place
+    for code, count in wanted.items():
+        left = await left_of(connection, await get_published(connection, programme_id=programme_id, code=code))
+        if left is not None and left < count:
+            message = f"{left} of {code!r} are left, and {count} are to be won"
+            raise ConflictError(message, field=f"prizes[{places[code]}].count", left=left)
 
 
-async def withdraw_draw(connection: AsyncConnection, *, programme_id: UUID, draw_id: UUID) -> Draw:
-    """Take a draw back that nobody has entered. Raises ConflictError where somebody has, NotFoundError."""
+async def withdraw_draw(connection: AsyncConnection, *, programme_id: UUID, draw_id: UUID, withdrawn_by: str) -> Draw:
+    """Take a draw back that nobody has entered; taken back again, it is the same answer.
+
+    Raises ConflictError where somebody takes part, NotFoundError.
+    """
     draw = await lock_draw(connection, programme_id=programme_id, draw_id=draw_id)
     if draw.withdrawn_at is not None:
         return draw
     if draw.entries or draw.drawn_at is not None:
         raise ConflictError("members take part already", field="draw", entries=draw.entries)
-    changed = update(draw_table).where(draw_table.c.id == draw_id).values(withdrawn_at=utc_now()).returning(draw_table)
+    withdrawn = {"withdrawn_at": utc_now(), "withdrawn_by": withdrawn_by}
+    changed = update(draw_table).where(draw_table.c.id == draw_id).values(withdrawn).returning(draw_table)
     return read_draw((await connection.execute(changed)).one())
 
 

@@ -29,6 +29,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -103,6 +104,8 @@ def findings(proof: Mapping[str, Any]) -> list[str]:
     key = draw_key(seed, committed=committed, beacon=proof["beacon"], tickets=tickets)
     drawn = winning_places(key, places=proof["places"], prizes=prizes)
     winners = {place: code for place, code in drawn.items() if place <= len(tickets)}
+    listed = Counter(int(each["number"]) for each in proof["winners"])
+    found += [f"place {number} is among the winners {n} times" for number, n in sorted(listed.items()) if n > 1]
     told = {int(each["number"]): (each["ticket"], each["prize"]) for each in proof["winners"]}
     for number in sorted(winners.keys() | told.keys()):
         expected = (tickets[number - 1], winners[number]) if number in winners else None

@@ -13,7 +13,7 @@ from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger import posting
-from loyalty.campaigns.draws.draw import Draw, get_draw
+from loyalty.campaigns.draws.draw import Draw, get_draw, lock_draw
 from loyalty.campaigns.draws.tables import draw_table, entry_table
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import ConflictError
@@ -118,6 +118,11 @@ async def _known(connection: AsyncConnection, member_id: UUID, draw_id: UUID, ke
 async def _enter(
     connection: AsyncConnection, draw: Draw, member_id: UUID, key: str, *, source: str, points: int
 ) -> Entry:
+    held = await lock_draw(connection, programme_id=draw.programme_id, draw_id=draw.id)
+    # The same request may have come twice at once: then the other has entered by now.
+    known = await _known(connection, member_id, draw.id, key)
+    if known is not None:
+        return known
     columns = draw_table.c
     numbered = (
         update(draw_table)
@@ -128,8 +133,7 @@ async def _enter(
     )
     number = (await connection.execute(numbered)).scalar()
     if number is None:
-        now = await get_draw(connection, programme_id=draw.programme_id, draw_id=draw.id)
-        state = "full" if now.entries >= draw.terms.places else "closed"
+        state = "full" if held.entries >= draw.terms.places else "closed"
         raise DrawNotOpenError(f"the draw is {state}", field="draw", state=state)
     # Counted while nobody else can enter, so that two entries at once are one after the other.
     people = await person_ids(connection, member_id=member_id)

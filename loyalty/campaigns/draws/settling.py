@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -26,6 +27,7 @@ from redemption.benefits.errors import MemberLimitError, OutOfBenefitsError
 from redemption.benefits.issuing import hold_limits, issue_of
 from redemption.benefits.templates import list_templates
 
+logger = logging.getLogger(__name__)
 _GIVEN_AT_ONCE: Final = 200
 """Prizes a transaction: their members' accounts are held until it ends."""
 LONGEST_BEACON: Final = 200
@@ -205,26 +207,37 @@ async def _note(connection: AsyncConnection, entry: Entry, **values: Any) -> Non
 
 
 async def draw_what_is_due(engine: AsyncEngine, keyring: Keyring) -> int:
-    """Draw what has closed and waits for no public number, and give prizes that wait; answers how many were given."""
+    """Draw what has closed and waits for no public number, and give prizes that wait; answers how many were given.
+
+    A draw that fails is logged, keeps no other waiting, and is tried again the next time.
+    """
     columns, entries = draw_table.c, entry_table.c
     waiting = select(entries.draw_id).where(entries.prize.is_not(None), entries.given_at.is_(None))
-    query = select(draw_table).where(
-        columns.withdrawn_at.is_(None),
-        columns.closes_at <= func.clock_timestamp(),
-        columns.drawn_at.is_(None) | columns.id.in_(waiting),
+    query = (
+        select(draw_table)
+        .where(columns.withdrawn_at.is_(None), columns.closes_at <= func.clock_timestamp())
+        .where(columns.drawn_at.is_(None) | columns.id.in_(waiting))
+        .order_by(columns.id)
     )
     async with transaction(engine) as connection:
         due = [read_draw(row) for row in await connection.execute(query)]
     given = 0
     for draw in due:
-        mine: dict[str, Any] = {"programme_id": draw.programme_id, "draw_id": draw.id}
-        if draw.drawn_at is None:
-            if draw.terms.beacon is not None:
-                continue
-            async with transaction(engine) as connection:
-                await draw_winners(connection, keyring, **mine, drawn_by=BY_TIME)
-        given += await give_prizes(engine, **mine)
+        if draw.drawn_at is None and draw.terms.beacon is not None:
+            continue
+        try:
+            given += await _settle(engine, keyring, draw)
+        except Exception:
+            logger.exception("draw %s (%s) could not be settled", draw.code, draw.public_id)
     return given
+
+
+async def _settle(engine: AsyncEngine, keyring: Keyring, draw: Draw) -> int:
+    mine: dict[str, Any] = {"programme_id": draw.programme_id, "draw_id": draw.id}
+    if draw.drawn_at is None:
+        async with transaction(engine) as connection:
+            await draw_winners(connection, keyring, **mine, drawn_by=BY_TIME)
+    return await give_prizes(engine, **mine)
 
 
 async def winners_of(connection: AsyncConnection, *, draw_id: UUID) -> list[Entry]:

@@ -36,6 +36,7 @@ draw_table: Final = Table(
     Column("sealed_seed", LargeBinary, nullable=False),
     Column("entries", Integer, nullable=False, server_default=text("0")),
     Column("withdrawn_at", DateTime(timezone=True)),
+    Column("withdrawn_by", Text),
     Column("seed", LargeBinary),
     Column("beacon", Text),
     Column("drawn_at", DateTime(timezone=True)),
@@ -44,6 +45,7 @@ draw_table: Final = Table(
     Column("published_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     UniqueConstraint("programme_id", "code"),
     CheckConstraint("closes_at > opens_at", name="span"),
+    CheckConstraint("withdrawn_by IS NULL OR withdrawn_at IS NOT NULL", name="withdrawn"),
     CheckConstraint("(seed IS NULL) = (drawn_at IS NULL)", name="drawn"),
     Index(None, "programme_id", "closes_at"),
 )

@@ -83,7 +83,10 @@ class MissionTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Mission(msgspec.Struct, frozen=True, kw_only=True):
-    """A mission as published; its terms never change. It runs from `starts_at` until before `ends_at`."""
+    """A mission as published; its terms never change. It runs from `starts_at` until before `ends_at`.
+
+    `ended_by` is who ended it, at `ends_at`; None where it ends as it was published.
+    """
 
     id: UUID
     programme_id: UUID
@@ -91,6 +94,7 @@ class Mission(msgspec.Struct, frozen=True, kw_only=True):
     terms: MissionTerms
     starts_at: datetime
     ends_at: datetime | None
+    ended_by: str | None
     published_by: str
 
 
@@ -149,14 +153,14 @@ async def publish_mission(
     return _mission(row)
 
 
-async def end_mission(connection: AsyncConnection, *, programme_id: UUID, mission_id: UUID) -> None:
+async def end_mission(connection: AsyncConnection, *, programme_id: UUID, mission_id: UUID, ended_by: str) -> None:
     """End a mission now; what was collected stays. Raises NotFoundError where none of this id runs."""
     columns, now = mission_table.c, utc_now()
     ended = await connection.execute(
         update(mission_table)
         .where(columns.id == mission_id, columns.programme_id == programme_id, columns.starts_at < now)
         .where(or_(columns.ends_at.is_(None), columns.ends_at > now))
-        .values(ends_at=now)
+        .values(ends_at=now, ended_by=ended_by)
         .returning(columns.id)
     )
     if ended.first() is None:
@@ -184,6 +188,7 @@ def _mission(row: Row[Any]) -> Mission:
         terms=msgspec.convert(row.definition, MissionTerms),
         starts_at=row.starts_at,
         ends_at=row.ends_at,
+        ended_by=row.ended_by,
         published_by=row.published_by,
     )
 

@@ -30,9 +30,11 @@ mission_table: Final = Table(
     Column("definition", JSONB, nullable=False),
     Column("starts_at", DateTime(timezone=True), nullable=False),
     Column("ends_at", DateTime(timezone=True)),
+    Column("ended_by", Text),
     Column("published_by", Text, nullable=False),
     Column("published_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("ends_at > starts_at", name="span"),
+    CheckConstraint("ended_by IS NULL OR ends_at IS NOT NULL", name="ended"),
     UniqueConstraint("programme_id", "code"),
 )
 """Missions as published; only their end may be moved."""

@@ -98,6 +98,9 @@ class DrawAnswer(Struct, frozen=True, kw_only=True):
     seed: Hexadecimal | None
     beacon: str | None
     drawn_at: datetime | None
+    drawn_by: str | None
+    withdrawn_at: datetime | None
+    withdrawn_by: str | None
     published_by: str
     published_at: datetime
 
@@ -257,7 +260,10 @@ async def withdraw_one_draw(
 
     async def work(connection: AsyncConnection) -> DrawAnswer:
         identifier = draw_uuid(draw_id)
-        return draw_answer(await withdraw_draw(connection, programme_id=caller.programme_id, draw_id=identifier))
+        withdrawn = await withdraw_draw(
+            connection, programme_id=caller.programme_id, draw_id=identifier, withdrawn_by=data.actor
+        )
+        return draw_answer(withdrawn)
 
     request = {"draw": draw_id, "data": data}
     return await once(

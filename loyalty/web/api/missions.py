@@ -54,13 +54,14 @@ class StopMissionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class MissionAnswer(Struct, frozen=True, kw_only=True):
-    """A mission, and how many members have collected its reward."""
+    """A mission, and how many members have collected its reward. `ended_by` is who moved its end to `ends_at`."""
 
     id: Annotated[str, Meta(pattern=f"^{MISSION_PREFIX}_[0-9A-Z]{{26}}$")]
     code: str
     definition: MissionTerms
     starts_at: datetime
     ends_at: datetime | None
+    ended_by: str | None
     published_by: str
     collected: int
 
@@ -203,7 +204,7 @@ async def stop_mission(
     async def work(connection: AsyncConnection) -> MissionAnswer:
         identifier = parse_public_id(MISSION_PREFIX, mission_id, field="mission_id")
         mine: dict[str, Any] = {"programme_id": caller.programme_id, "mission_id": identifier}
-        await end_mission(connection, **mine)
+        await end_mission(connection, **mine, ended_by=data.actor)
         return await _tell(connection, await get_mission(connection, **mine))
 
     request = {"mission": mission_id, "data": data}

@@ -205,7 +205,7 @@ async def change_draw(
             desk = await read_manager(request, services, connection)
             mine: dict[str, Any] = {"programme_id": desk.programme.id, "draw_id": draw_uuid(draw_id)}
             if form["action"] == "withdraw":
-                await withdraw_draw(connection, **mine)
+                await withdraw_draw(connection, **mine, withdrawn_by=desk.staff.username)
             else:
                 await draw_winners(
                     connection, services.keyring, **mine, beacon=form["beacon"], drawn_by=desk.staff.username

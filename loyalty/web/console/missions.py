@@ -157,7 +157,9 @@ async def end_one(
     async with services.transaction() as connection:
         desk = await read_manager(request, services, connection)
         identifier = parse_public_id(MISSION_PREFIX, mission_id)
-        await end_mission(connection, programme_id=desk.programme.id, mission_id=identifier)
+        await end_mission(
+            connection, programme_id=desk.programme.id, mission_id=identifier, ended_by=desk.staff.username
+        )
     return see_other("/console/missions?done=ended")
 
 

@@ -18,6 +18,7 @@ from loyalty.campaigns.missions.mission import (
     SignIn,
     Task,
     end_mission,
+    get_mission,
     list_missions,
     publish_mission,
 )
@@ -133,12 +134,14 @@ async def test_a_mission_begins_ends_and_is_refused_where_it_makes_no_sense(shop
     running = await begin(shop, BuyTimes(times=1))
     listed = await list_missions(shop.connection, programme_id=shop.programme.id, running_at=utc_now())
     assert [mission.id for mission in listed] == [running]
-    await end_mission(shop.connection, programme_id=shop.programme.id, mission_id=running)
+    await end_mission(shop.connection, programme_id=shop.programme.id, mission_id=running, ended_by="bob")
+    ended = await get_mission(shop.connection, programme_id=shop.programme.id, mission_id=running)
+    assert (ended.ended_by, ended.ends_at is not None) == ("bob", True)
     for mission_id in (running, later):
         with pytest.raises(NotFoundError):
             await get_reward(shop, mission_id)
         with pytest.raises(NotFoundError):
-            await end_mission(shop.connection, programme_id=shop.programme.id, mission_id=mission_id)
+            await end_mission(shop.connection, programme_id=shop.programme.id, mission_id=mission_id, ended_by="bob")
     with pytest.raises(InvalidInputError):
         await begin(shop, BuyTimes(times=0))
     terms = MissionTerms(name=NAME, task=BuyTimes(times=1), points=1)

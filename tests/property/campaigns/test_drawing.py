@@ -115,5 +115,9 @@ def test_a_proof_holds_and_any_change_of_it_is_found(
         changed = copy.deepcopy(proof)
         changed["winners"].pop(random.randrange(len(proof["winners"])))
         assert findings(changed)
+        # Somebody else's ticket before the true one, which stays.
+        true = random.choice(proof["winners"])
+        assert findings({**proof, "winners": [{**true, "ticket": "another"}, *proof["winners"]]})
+        assert findings({**proof, "winners": [*proof["winners"], true]})
     if len(tickets) > 1:
         assert findings({**proof, "tickets": [*tickets[:-1], tickets[0]]})

@@ -61,6 +61,6 @@ async def test_a_mission_is_done_step_by_step_and_collected_once(brand_api: Api)
     (balance,) = (await brand_api.get(f"/members/{member_id}/points")).json()["data"]
     assert balance["spendable"] == 20
     stopped = (await brand_api.post(f"/missions/{made['id']}/stop", ACTOR)).json()
-    assert (stopped["collected"], stopped["ends_at"] is not None) == (1, True)
+    assert (stopped["collected"], stopped["ends_at"] is not None, stopped["ended_by"]) == (1, True, ACTOR["actor"])
     assert (await brand_api.get("/missions")).json()["data"] == [stopped]
     assert (await brand_api.get(f"/members/{member_id}/missions")).json()["data"] == []

@@ -36,5 +36,6 @@ async def test_a_draw_is_published_entered_and_not_drawn_before_its_time(brand_a
     assert_problem(await brand_api.post(f"{path}/withdraw", ACTOR), 409, "conflict", "draw")
     other = (await brand_api.post("/draws", asked | {"code": "e"})).json()
     withdrawn = (await brand_api.post(f"/draws/{other['id']}/withdraw", ACTOR)).json()
-    assert withdrawn["state"] == "withdrawn"
+    assert (withdrawn["state"], withdrawn["withdrawn_by"]) == ("withdrawn", "li.na")
+    assert withdrawn["withdrawn_at"] is not None
     assert [each["code"] for each in (await brand_api.get("/draws")).json()["data"]] == ["e", "d"]

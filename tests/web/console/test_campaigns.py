@@ -115,3 +115,4 @@ async def test_a_mission_is_begun_seen_on_the_card_collected_and_ended(house: Ho
     assert "collected by 1 member" in manager.words
     await manager.send(f"/console/missions/{public_id(MISSION_PREFIX, mission.id)}")
     assert "The mission is over." in manager.words
+    assert "ended by " in manager.words

@@ -56,6 +56,15 @@ async def test_what_is_typed_wrong_is_said_at_its_field(manager: Browser) -> Non
         assert message in manager.words
 
 
+async def test_a_draw_that_was_withdrawn_says_who_did_it(house: House, manager: Browser) -> None:
+    await manager.get(PAGE)
+    await manager.send(PAGE, **FORM)
+    async with transaction(house.engine) as connection:
+        unwanted = (await list_draws(connection, programme_id=house.programme.id))[0]
+    await manager.send(f"{PAGE}/{unwanted.public_id}", action="withdraw", beacon="")
+    assert f"withdrawn by {unwanted.published_by}" in manager.words
+
+
 async def test_a_draw_from_its_odds_to_its_proof(
     house: House, manager: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,7 +73,7 @@ async def test_a_draw_from_its_odds_to_its_proof(
     assert "Published. Its commitment stands below" in manager.words
     assert "Five hundred points: 2 in 2" in manager.words
     async with transaction(house.engine) as connection:
-        (draw,) = await list_draws(connection, programme_id=house.programme.id)
+        draw = (await list_draws(connection, programme_id=house.programme.id))[0]
     assert draw.commitment.hex() in manager.text
 
     entering_page = f"/me/draws/{draw.public_id}"

@@ -60,7 +60,7 @@ class Fair:
     def __init__(self, shop: Shop, keyring: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
         self.shop, self.keyring, self.monkeypatch = shop, keyring, monkeypatch
 
-    async def publish(self, **fields: Any) -> Draw:
+    async def publish(self, *, closes_at: datetime | None = None, **fields: Any) -> Draw:
         definition = {"name": NAME, "prizes": [POINTS], "places": 10, "price_points": 0, **fields}
         return await publish_draw(
             self.shop.connection,
@@ -68,13 +68,20 @@ class Fair:
             programme_id=self.shop.programme.id,
             code=f"draw-{len(await list_draws(self.shop.connection, programme_id=self.shop.programme.id))}",
             definition=definition,
-            closes_at=utc_now() + LATER,
+            closes_at=closes_at or utc_now() + LATER,
             published_by="ann",
         )
 
-    async def enter(self, draw: Draw, member_id: UUID | None = None, *, key: str = "1") -> Entry:
+    async def enter(
+        self,
+        draw: Draw,
+        member_id: UUID | None = None,
+        *,
+        key: str = "1",
+        connection: AsyncConnection | None = None,
+    ) -> Entry:
         return await buy_entry(
-            self.shop.connection,
+            connection or self.shop.connection,
             programme_id=self.shop.programme.id,
             member_id=member_id or self.shop.member_id,
             draw_id=draw.id,
@@ -167,10 +174,13 @@ async def test_what_was_published_is_kept_and_only_a_draw_that_nobody_entered_is
         async with fair.shop.connection.begin_nested():
             await fair.shop.connection.execute(text("UPDATE prize_draw_entry SET number = number + 1"))
     with pytest.raises(ConflictError):
-        await withdraw_draw(fair.shop.connection, **mine)
+        await withdraw_draw(fair.shop.connection, **mine, withdrawn_by="ann")
     empty = await fair.publish()
-    gone = await withdraw_draw(fair.shop.connection, programme_id=empty.programme_id, draw_id=empty.id)
-    assert gone.state(utc_now()) == "withdrawn"
+    for name in ("bob", "carl"):  # taken back once
+        gone = await withdraw_draw(
+            fair.shop.connection, programme_id=empty.programme_id, draw_id=empty.id, withdrawn_by=name
+        )
+        assert (gone.state(utc_now()), gone.withdrawn_by) == ("withdrawn", "bob")
     with pytest.raises(DrawNotOpenError):
         await fair.enter(empty)
 
@@ -198,7 +208,34 @@ async def test_a_draw_is_drawn_once_after_it_closed_and_anybody_can_recompute_it
     assert [(each.number, each.ticket, each.prize) for each in winners] == [
         (each["number"], each["ticket"], each["prize"]) for each in proof["winners"]
     ]
-    assert findings(proof | {"beacon": "3,312.56"})
+    assert proof["beacon"] == "3,312.55"
+    assert findings(proof | {"commitment": bytes(32).hex()})
+
+
+async def test_prizes_of_one_benefit_are_promised_from_one_stock(fair: Fair) -> None:
+    connection, programme_id = fair.shop.connection, fair.shop.programme.id
+    await publish_gift(connection, programme_id, stock=10)
+    await publish_gift(connection, programme_id, code="ticket")
+    stock: dict[str, Any] = {"programme_id": programme_id, "code": "ticket", "kind": "codes", "total": None}
+    await set_stock(connection, **stock, actor="ann")
+    codes = text("""
+        INSERT INTO benefit_code (template_id, code, programme_id)
+        SELECT id, unnest(ARRAY['A-1', 'A-2', 'A-3']), programme_id FROM benefit_template
+        WHERE code = 'ticket' AND programme_id = :programme
+    """)
+    await connection.execute(codes, {"programme": programme_id})
+
+    def prizes(benefit: str, first: int, second: int) -> list[dict[str, Any]]:
+        return [
+            {**GIFT, "code": f"p{place}", "count": count, "benefit": benefit}
+            for place, count in enumerate((first, second))
+        ]
+
+    for benefit, left in (("gift", 10), ("ticket", 3)):
+        with pytest.raises(ConflictError) as refused:
+            await fair.publish(places=100, prizes=[POINTS, *prizes(benefit, left - 1, 2)])
+        assert (refused.value.field, refused.value.members["left"]) == ("prizes[2].count", left)
+    await fair.publish(places=100, prizes=[*prizes("gift", 9, 1), {**GIFT, "benefit": "ticket", "count": 3}])
 
 
 async def test_after_a_rotation_a_draw_needs_no_old_key_and_is_what_it_committed_to(fair: Fair, tmp_path: Path) -> None:
@@ -206,7 +243,9 @@ async def test_after_a_rotation_a_draw_needs_no_old_key_and_is_what_it_committed
     others = update(draw_table).where(draw_table.c.seed.is_(None), draw_table.c.withdrawn_at.is_(None))
     await fair.shop.connection.execute(others.values(seed=b"", drawn_at=utc_now()))  # of tests with another keyring
     drawn, open_one, withdrawn = [await fair.publish() for _ in range(3)]
-    await withdraw_draw(fair.shop.connection, programme_id=withdrawn.programme_id, draw_id=withdrawn.id)
+    await withdraw_draw(
+        fair.shop.connection, programme_id=withdrawn.programme_id, draw_id=withdrawn.id, withdrawn_by="ann"
+    )
     await fair.enter(open_one)
     fair.move_clock(utc_now() + 2 * LATER)
     await fair.draw(drawn)
@@ -261,6 +300,57 @@ async def test_prizes_are_given_once_and_wait_where_none_is_left(
         held = [len(await wallet(connection, member_id=member_id)) for member_id in members]
     assert balances == Counter({500: 3, 0: 2, 40: 1})
     assert sorted(held) == [0, 0, 0, 0, 1, 1]
+
+
+async def test_a_draw_that_fails_keeps_no_other_waiting(
+    committed_engine: AsyncEngine,
+    keyring: Keyring,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The seed of the first is sealed with a key that the keyring has lost."""
+    async with committed_engine.begin() as connection:
+        fair = Fair(await open_shop(connection, keyring), Keyring.generate(), monkeypatch)
+        fair.move_clock(utc_now() - 2 * LATER)
+        lost = await fair.publish(closes_at=utc_now() - LATER)
+        fair.keyring = keyring
+        kept = await fair.publish(closes_at=utc_now() - LATER)
+    fair.move_clock(utc_now())
+    assert await draw_what_is_due(committed_engine, keyring) == 0
+    async with committed_engine.begin() as connection:
+        listed = await list_draws(connection, programme_id=fair.shop.programme.id)
+    assert {each.code: each.state(utc_now()) for each in listed} == {lost.code: "closed", kept.code: "drawn"}
+    assert [lost.public_id in record.getMessage() for record in caplog.records] == [True]
+
+
+_WAITING = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+
+
+async def test_a_request_that_comes_twice_at_once_enters_once(
+    committed_engine: AsyncEngine, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is the limit or the key that the second would break, and whether or not the account is held first."""
+    async with committed_engine.begin() as connection:
+        fair = Fair(await open_shop(connection, keyring), keyring, monkeypatch)
+        await fair.shop.give(100)
+        terms = ((30, 1), (30, 2), (0, 1), (0, 2))
+        draws = [await fair.publish(price_points=price, per_member=most) for price, most in terms]
+
+    async def enter_again(draw: Draw) -> Entry:
+        async with committed_engine.begin() as connection:
+            return await fair.enter(draw, connection=connection)
+
+    for draw in draws:
+        async with committed_engine.begin() as connection:
+            entry = await fair.enter(draw, connection=connection)
+            again = asyncio.create_task(enter_again(draw))
+            async with committed_engine.connect() as looking, asyncio.timeout(10):
+                while not await looking.scalar(_WAITING):
+                    await looking.rollback()
+        assert await again == entry
+    async with committed_engine.begin() as connection:
+        fair.shop.connection = connection
+        assert await fair.shop.balance() == (40, 0)
 
 
 async def test_many_at_once_get_numbers_that_follow_each_other_and_none_beyond_the_places(
