@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -87,6 +88,21 @@ async def lock_redemption(
         raise UnknownRedemptionError("there is no such redemption", field="redemption")
     row = (await connection.execute(select_redemptions().filter_by(member_id=member_id, id=redemption_id))).one()
     return read_redemption(row), row.now
+
+
+async def lock_redemptions(
+    connection: AsyncConnection, *, programme_id: UUID, redemption_ids: Collection[UUID]
+) -> list[Redemption]:
+    """Redemptions as they are now, their rows locked, in the order of their ids.
+
+    For whoever changes several in one transaction: they are locked before anything is decided by what they say, and
+    before an account is, since each step of a till locks its redemption first.
+    """
+    locked = []
+    for redemption_id in sorted(set(redemption_ids)):
+        redemption, _ = await lock_redemption(connection, programme_id=programme_id, redemption_id=redemption_id)
+        locked.append(redemption)
+    return locked
 
 
 async def change(

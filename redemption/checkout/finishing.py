@@ -20,6 +20,7 @@ from redemption.checkout.record import (
     change,
     expired,
     lock_checkout,
+    lock_parts,
     parts_of,
 )
 from redemption.checkout.tables import checkout_table
@@ -126,7 +127,7 @@ async def refund(
             raise InvalidInputError(f"line {place} is not there, or was refunded before", field="lines")
     whole = len(chosen) == len(left)
     number = len(found.refunded_lines)
-    for part in await parts_of(connection, checkout_id):
+    for part in await lock_parts(connection, found):
         if part.state not in _GONE:
             await _refund_part(
                 connection,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -15,7 +15,7 @@ from redemption.checkout.errors import CheckoutExpiredError, UnknownCheckoutErro
 from redemption.checkout.quoting import Quote
 from redemption.checkout.tables import checkout_table
 from redemption.checks import clock
-from redemption.record import Redemption, read_redemption, select_redemptions
+from redemption.record import Redemption, lock_redemptions, read_redemption, select_redemptions
 from redemption.tables import redemption_table
 
 CheckoutState = Literal["locked", "used", "released", "refunded", "expired"]
@@ -87,6 +87,16 @@ async def lock_checkout(
     return read_checkout(row), row.now
 
 
+async def lock_with_checkouts(
+    connection: AsyncConnection, *, programme_id: UUID, redemptions: Collection[Redemption]
+) -> list[Redemption]:
+    """As `lock_redemptions`; before them the checkouts that they are parts of are locked, in the order of their ids."""
+    for checkout_id in sorted({each.checkout_id for each in redemptions if each.checkout_id}):
+        await lock_checkout(connection, programme_id=programme_id, checkout_id=checkout_id)
+    ids = [each.id for each in redemptions]
+    return await lock_redemptions(connection, programme_id=programme_id, redemption_ids=ids)
+
+
 async def find_by_order(connection: AsyncConnection, *, channel_id: UUID, order_number: str) -> list[Checkout]:
     """The checkouts of an order of a channel, newest first."""
     query = select_checkouts().filter_by(channel_id=channel_id, order_number=order_number)
@@ -96,8 +106,18 @@ async def find_by_order(connection: AsyncConnection, *, channel_id: UUID, order_
 
 async def parts_of(connection: AsyncConnection, checkout_id: UUID) -> list[Redemption]:
     """The redemptions that a checkout is made of, points first."""
-    query = select_redemptions().filter_by(checkout_id=checkout_id)
-    parts = [read_redemption(row) for row in await connection.execute(query.order_by(redemption_table.c.id))]
+    query = select_redemptions().filter_by(checkout_id=checkout_id).order_by(redemption_table.c.id)
+    return _points_first([read_redemption(row) for row in await connection.execute(query)])
+
+
+async def lock_parts(connection: AsyncConnection, checkout: Checkout) -> list[Redemption]:
+    """As `parts_of`, and locked: a clerk may give one of them back by itself. The checkout's row is locked before."""
+    ids = [part.id for part in await parts_of(connection, checkout.id)]
+    locked = await lock_redemptions(connection, programme_id=checkout.programme_id, redemption_ids=ids)
+    return _points_first(locked)
+
+
+def _points_first(parts: Sequence[Redemption]) -> list[Redemption]:
     return sorted(parts, key=lambda part: part.kind != "money_off")
 
 

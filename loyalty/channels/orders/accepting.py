@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.holding import accounts_held
@@ -37,13 +37,15 @@ from loyalty.channels.orders.books import (
     NewOrder,
     insert_earnings,
     insert_orders,
+    receipt_number_of,
     spread_discount,
 )
 from loyalty.channels.orders.checking import check_order, content_hash
+from loyalty.channels.orders.giving_back import SPENT_UNIT
 from loyalty.channels.orders.people import find_members, is_guest, same_person
-from loyalty.channels.orders.refunding import book_waiting
+from loyalty.channels.orders.refunding import book_waiting, lock_waiting
 from loyalty.channels.orders.register import Reference, check_same, claim_documents, find_documents
-from loyalty.channels.orders.shapes import Order, OrderLine, OrderResult, RefundResult
+from loyalty.channels.orders.shapes import Order, OrderLine, OrderResult
 from loyalty.channels.orders.tables import order_earning_table
 from loyalty.kit.clock import local_date
 from loyalty.kit.crypto import Keyring
@@ -198,16 +200,18 @@ class _Batch:
     async def _book(self, arrivals: Sequence[_Arrival]) -> None:
         """Store and post new orders, while all accounts are held that they may be posted to.
 
-        Where all is one posting it holds them itself.
+        Where all is one posting it holds them itself. What refunds that waited may give back is locked before accounts.
         """
         waves, campaigns = _waves(arrivals), await self._campaigns(arrivals)
-        more = {published.terms.unit for published in campaigns}
+        receipts = {each.order.external_id: (each.member_id, receipt_number_of(each.order)) for each in arrivals}
+        waiting = await lock_waiting(self.connection, channel=self.channel, receipts=receipts)
+        more = {published.terms.unit for published in campaigns} | ({SPENT_UNIT} if waiting else set())
         accounts = [(arrival.member_id, unit) for arrival in arrivals for unit in more | arrival.published.policy.units]
-        several = len(waves) > 1 or bool(campaigns)
+        several = len(waves) > 1 or bool(campaigns) or bool(waiting)
         async with accounts_held(
             self.connection, programme_id=self.channel.programme_id, accounts=accounts if several else ()
         ):
-            await self._book_held(arrivals, waves, campaigns)
+            await self._book_held(arrivals, waves, campaigns, waiting)
 
     async def _campaigns(self, arrivals: Sequence[_Arrival]) -> Sequence[Published]:
         """The campaigns that hold at some time from the first order to the last."""
@@ -219,7 +223,11 @@ class _Batch:
         )
 
     async def _book_held(
-        self, arrivals: Sequence[_Arrival], waves: Sequence[Sequence[_Arrival]], campaigns: Sequence[Published]
+        self,
+        arrivals: Sequence[_Arrival],
+        waves: Sequence[Sequence[_Arrival]],
+        campaigns: Sequence[Published],
+        waiting: Sequence[Row[Any]],
     ) -> None:
         """Where a policy looks at tiers, a member's orders go one after the other."""
         earned: list[_Earned] = []
@@ -232,10 +240,8 @@ class _Batch:
         await add_trades(
             self.connection, programme_id=self.channel.programme_id, trades=[self._trade(item) for item in earned]
         )
-        refunds: dict[str, list[RefundResult]] = {}
-        if arrivals:
-            references = [_reference(arrival) for arrival in arrivals]
-            refunds = await book_waiting(self.connection, channel=self.channel, orders=references)
+        references = [_reference(arrival) for arrival in arrivals]
+        refunds = await book_waiting(self.connection, channel=self.channel, orders=references, waiting=waiting)
         for item in earned:
             self.results[item.arrival.index] = OrderResult(
                 state="booked",

@@ -126,6 +126,11 @@ def spread_discount(order: Order) -> list[int]:
     return [amount - share for amount, share in zip(amounts, shares, strict=True)]
 
 
+def receipt_number_of(order: Order) -> str:
+    """The number under which a till captured what was redeemed for an order: the order's own where it says no other."""
+    return order.receipt_number or order.external_id
+
+
 async def insert_orders(connection: AsyncConnection, *, channel: Channel, orders: Sequence[NewOrder]) -> None:
     """Store new orders and their lines, a statement for each table however many there are."""
     await connection.execute(
@@ -136,7 +141,7 @@ async def insert_orders(connection: AsyncConnection, *, channel: Channel, orders
             "members": [new.member_id for new in orders],
             "orders": [new.order_id for new in orders],
             "numbers": [new.order.external_id for new in orders],
-            "receipts": [new.order.receipt_number or new.order.external_id for new in orders],
+            "receipts": [receipt_number_of(new.order) for new in orders],
             "placed": [new.order.placed_at for new in orders],
             "currencies": [new.order.currency for new in orders],
             "totals": [sum(new.paid_minor) for new in orders],

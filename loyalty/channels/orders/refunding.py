@@ -7,22 +7,24 @@ transaction that brings the order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ledger.holding import accounts_held
 from loyalty.campaigns.awards import TakeBack, take_back
+from loyalty.campaigns.bonus.giving import Given, given_for_orders
 from loyalty.campaigns.bonus.giving import add_taken_back as note_bonus_taken_back
-from loyalty.campaigns.bonus.giving import given_for_orders
 from loyalty.campaigns.trade import Trade, add_trades
 from loyalty.channels.orders.books import BookedOrder, add_taken_back, load_order
 from loyalty.channels.orders.checking import check_refund, content_hash
+from loyalty.channels.orders.giving_back import SPENT_UNIT, give_back, lock_spent
 from loyalty.channels.orders.register import (
     Reference,
     check_same,
@@ -32,18 +34,15 @@ from loyalty.channels.orders.register import (
     settle_document,
 )
 from loyalty.channels.orders.shapes import Cancellation, Refund, RefundKind, RefundResult
-from loyalty.channels.orders.shares import OrderRefunds, earned_to_take_back, spent_to_give_back
+from loyalty.channels.orders.shares import OrderRefunds, earned_to_take_back
 from loyalty.channels.orders.tables import refund_line_table, refund_table, waiting_refund_table
 from loyalty.kit.errors import ConflictError, DomainError, InvalidInputError
 from loyalty.kit.ids import new_id
 from loyalty.kit.programme import Channel
 from loyalty.members.member import keep_unmerged, person_ids
-from redemption import reading, till
 from redemption.benefits.errors import BenefitNotUsableError, BenefitUsedError
 from redemption.benefits.events import Doer
 from redemption.benefits.using import revoke
-from redemption.checkout.finishing import close_refunded
-from redemption.checkout.record import lock_checkout
 from tiers.counting import Activity
 
 
@@ -201,21 +200,39 @@ def _without_person(document: Refund | Cancellation) -> Refund | Cancellation:
     return document
 
 
+async def lock_waiting(
+    connection: AsyncConnection, *, channel: Channel, receipts: Mapping[str, tuple[UUID, str]]
+) -> Sequence[Row[Any]]:
+    """The refunds that wait for orders, for `book_waiting`; and lock what was redeemed on these orders' receipts.
+
+    `receipts` are the members and receipt numbers of orders that were claimed just now, by the order's number. To be
+    called before an account is held.
+    """
+    if not receipts:
+        return ()
+    columns = waiting_refund_table.c
+    rows = await connection.execute(
+        select(waiting_refund_table)
+        .where(columns.channel_id == channel.id, columns.order_external_id.in_(receipts))
+        .order_by(columns.order_external_id, columns.recorded_at, columns.kind, columns.external_id)
+    )
+    waiting = rows.all()
+    awaited = {receipts[row.order_external_id] for row in waiting}
+    people = {member_id: await person_ids(connection, member_id=member_id) for member_id, _ in awaited}
+    await lock_spent(connection, channel, [(number, people[member_id]) for member_id, number in awaited])
+    return waiting
+
+
 async def book_waiting(
-    connection: AsyncConnection, *, channel: Channel, orders: Sequence[Reference]
+    connection: AsyncConnection, *, channel: Channel, orders: Sequence[Reference], waiting: Sequence[Row[Any]]
 ) -> dict[str, list[RefundResult]]:
     """Book the refunds that had waited for orders which have now arrived, by the order's number.
 
     One that does not fit its order is not booked: it stays, with the reason, and is answered as `refused`.
     """
-    columns, by_number = waiting_refund_table.c, {order.external_id: order for order in orders}
-    rows = await connection.execute(
-        select(waiting_refund_table)
-        .where(columns.channel_id == channel.id, columns.order_external_id.in_(by_number))
-        .order_by(columns.order_external_id, columns.recorded_at, columns.kind, columns.external_id)
-    )
+    by_number = {order.external_id: order for order in orders}
     results: dict[str, list[RefundResult]] = {}
-    for row in rows.all():
+    for row in waiting:
         order = by_number[row.order_external_id]
         document = msgspec.convert(row.document, _DOCUMENTS[row.kind])
         result = await _book_waiting(connection, channel, order, document)
@@ -267,8 +284,17 @@ async def _book(
     # Members may have been merged since the purchase: the survivor receives and pays, the posting stays whose it was.
     payer = await keep_unmerged(connection, programme_id=channel.programme_id, member_id=order.member_id)
     accounts = await person_ids(connection, member_id=payer.id)
-    given_back = await _give_back(connection, channel, order, plan.after, accounts, refund_id)
-    taken_back = await _take_back(connection, channel, order, plan, document, payer.id, accounts, refund_id)
+    spent = await lock_spent(connection, channel, [(order.receipt_number, accounts)])
+    bonuses = await given_for_orders(connection, member_ids=[order.member_id], order_ids=[order.order_id])
+    units = {earning.unit for earning in order.earnings} | {bonus.unit for bonus in bonuses}
+    held = [(payer.id, unit) for unit in (units | {SPENT_UNIT} if spent else units)]
+    # A single account is held by the first posting to it.
+    several = held if len(held) > 1 else ()
+    async with accounts_held(connection, programme_id=channel.programme_id, accounts=several):
+        given_back = await give_back(connection, channel, spent, plan.after, accounts, refund_id)
+        taken_back = await _take_back(
+            connection, channel, order, bonuses, plan, document, payer.id, accounts, refund_id
+        )
     await _insert(connection, channel, order, document, plan, refund_id, taken_back, given_back)
     undone = Trade(
         member_id=order.member_id,
@@ -350,51 +376,11 @@ def _exceeds(field: str, reason: str, **figures: Any) -> RefundExceedsOrderError
     return RefundExceedsOrderError(reason, field=field, **figures)
 
 
-async def _give_back(
-    connection: AsyncConnection,
-    channel: Channel,
-    order: BookedOrder,
-    after: OrderRefunds,
-    accounts: Sequence[UUID],
-    refund_id: UUID,
-) -> dict[UUID, int]:
-    """Give back the share of the points that paid for a part of the order, and with its last part the benefits.
-
-    A benefit that was used on the receipt comes back if its template says so; what the catalogue sold is undone by
-    voiding it. What a clerk has given back at the till already counts.
-    """
-    redemptions = await reading.find_by_receipt(connection, channel_id=channel.id, receipt_number=order.receipt_number)
-    checkouts = sorted({each.checkout_id for each in redemptions if each.checkout_id}) if after.whole else []
-    for checkout_id in checkouts:
-        await lock_checkout(connection, programme_id=channel.programme_id, checkout_id=checkout_id)
-    given_back: dict[UUID, int] = {}
-    for redemption in redemptions:
-        if redemption.member_id not in accounts or redemption.state not in ("captured", "refunded"):
-            continue
-        points = None
-        if redemption.kind == "money_off":
-            points = spent_to_give_back(redemption.points, after) - redemption.refunded_points
-        used = redemption.kind in ("coupon", "benefit") and redemption.state == "captured" and after.whole
-        if used or (points is not None and points > 0):
-            await till.refund(
-                connection,
-                programme_id=channel.programme_id,
-                redemption_id=redemption.id,
-                points=points,
-                person_ids=accounts,
-                key=f"refund:{refund_id}:{redemption.id}",
-            )
-            if points:
-                given_back[redemption.id] = points
-    for checkout_id in checkouts:
-        await close_refunded(connection, programme_id=channel.programme_id, checkout_id=checkout_id)
-    return given_back
-
-
 async def _take_back(
     connection: AsyncConnection,
     channel: Channel,
     order: BookedOrder,
+    bonuses: Sequence[Given],
     plan: _Plan,
     document: Refund | Cancellation,
     payer_id: UUID,
@@ -434,7 +420,7 @@ async def _take_back(
         if points:
             take(earning.unit, points, earning.sequence, earning.unit)
             await add_taken_back(connection, order=order, unit=earning.unit, points=points)
-    for bonus in await given_for_orders(connection, member_ids=[order.member_id], order_ids=[order.order_id]):
+    for bonus in bonuses:
         points = earned_to_take_back(bonus.line_points, plan.after) - bonus.taken_back
         if points and bonus.sequence is not None:
             take(bonus.unit, points, bonus.sequence, f"campaign:{bonus.campaign_id}")
