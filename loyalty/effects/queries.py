@@ -79,9 +79,9 @@ _AWARD_USE: Final = """
     SELECT a.member_id, a.day, c.code AS store, '' AS clerk, '' AS benefit, NULL::bigint AS discount_minor
     FROM earn_campaign_award AS a
     JOIN purchase_order AS o USING (member_id, order_id) JOIN channel AS c ON c.id = o.channel_id
-    WHERE a.campaign_id = :subject AND a.points > 0
+    WHERE a.campaign_id = :subject AND a.taken_back < a.points
 """
-"""An earn campaign is used by the purchase that it gives points for."""
+"""An earn campaign is used by the purchase that it gives points for, while refunds have left some of them."""
 
 
 def _use(source: Source) -> str:

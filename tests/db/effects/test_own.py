@@ -196,6 +196,10 @@ async def test_earn_campaigns_are_measured_by_whom_they_gave_something(town: Tow
     for place, member_id in enumerate(town.members[:24]):
         await town.shop.order(f"o{place}", line(1, 1_500 + 100 * place), member_id=member_id)
     await town.shop.shop.refund("r", "o7", 2_200, refunded_at=utc_now())
+    awards = await town.rows("SELECT member_id FROM earn_campaign_award WHERE campaign_id = :id", id=points.id)
+    places = sorted({town.members.index(row.member_id) for row in awards} - {7})
+    await town.shop.shop.refund("part", f"o{places[0]}", 600, refunded_at=utc_now())
+    await town.shop.shop.refund("whole", f"o{places[1]}", 1_500 + 100 * places[1], refunded_at=utc_now())
 
     awarded = await town.rows("SELECT * FROM earn_campaign_award WHERE campaign_id = :id", id=points.id)
     plain = await Plain.read(town, points.id, set())
@@ -206,6 +210,9 @@ async def test_earn_campaigns_are_measured_by_whom_they_gave_something(town: Tow
     assert given
     assert (effect.exposed.members, effect.control.members, effect.held_out) == (len(given), len(plain.held), True)
     assert effect.points == sum(row.points - row.taken_back for row in awarded)
+    kept = [row for row in awarded if row.taken_back < row.points]
+    assert len(places) - 1 <= len(kept) < len(awarded)  # a use whose points were all taken back is none
+    assert effect.uses == effect.used == len(kept)
     assert effect.revenue_with_minor == effect.exposed.total_minor  # all they bought was on that day
     assert effect.steps == ()
 
