@@ -123,8 +123,8 @@ async def publish_mission(
 ) -> Mission:
     """Begin a mission now or later.
 
-    Raises InvalidInputError naming the field, ConflictError (`code` is taken; the template gives nothing now),
-    UnknownTemplateError, NotFoundError (`draw`).
+    Raises InvalidInputError naming the field, ConflictError (`code` is taken; the template gives nothing now; the
+    `draw` is over), UnknownTemplateError, NotFoundError (`draw_id`).
     """
     check_code(code)
     check_mission(terms)
@@ -133,7 +133,7 @@ async def publish_mission(
     if terms.benefit is not None:
         await get_published(connection, programme_id=programme_id, code=terms.benefit)
     if terms.draw is not None:
-        await find_draw(connection, programme_id=programme_id, code=terms.draw)
+        await _check_draw(connection, programme_id, terms.draw)
     start = starts_at or utc_now()
     if ends_at is not None and ends_at <= start:
         raise InvalidInputError("it ends before it starts", field="ends_at")
@@ -151,6 +151,13 @@ async def publish_mission(
     if row is None:
         raise ConflictError(f"there is a mission {code!r} already", field="code")
     return _mission(row)
+
+
+async def _check_draw(connection: AsyncConnection, programme_id: UUID, code: str) -> None:
+    """Refuse a draw that nobody will enter: a reward of it could never be given."""
+    state = (await find_draw(connection, programme_id=programme_id, code=code)).state(utc_now())
+    if state not in ("scheduled", "open"):
+        raise ConflictError(f"the draw {code!r} is {state}", field="draw", state=state)
 
 
 async def end_mission(connection: AsyncConnection, *, programme_id: UUID, mission_id: UUID, ended_by: str) -> None:

@@ -56,6 +56,13 @@ class MissionOpenError(ConflictError):
     title = "The mission is not complete yet"
 
 
+class MissionOverError(NotFoundError):
+    """No such mission runs: it ended, has not begun, or never was."""
+
+    type = "mission-not-running"
+    title = "No such mission is running"
+
+
 async def note_visit(
     connection: AsyncConnection, *, programme: Programme, member_id: UUID, at: datetime, cause: str = "card"
 ) -> bool:
@@ -153,7 +160,7 @@ async def collect(
 ) -> Progress:
     """Give a member the reward of a mission that is complete; collected again, it is the same answer.
 
-    Raises MissionOpenError, NotFoundError (no such mission runs), and where its benefit cannot be given now what
+    Raises MissionOpenError, MissionOverError, and where its benefit cannot be given now what
     `benefits.issuing.issue` raises, where its draw cannot be entered what `draws.entering` does; then nothing is given.
     """
     found = [
@@ -162,7 +169,7 @@ async def collect(
         if each.mission.id == mission_id
     ]
     if not found:
-        raise NotFoundError("there is no such mission", field="mission")
+        raise MissionOverError("no such mission is running", field="mission")
     (progress,) = found
     terms = progress.mission.terms
     if not progress.complete:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from loyalty.web.member import card, draws, home, item, join, share
+from loyalty.web.member import card, draws, home, item, join, missions, share
 
 router = Router(
     path="/",
@@ -23,7 +23,7 @@ router = Router(
         join.ask_terms,
         join.finish,
         card.show_card,
-        card.collect_reward,
+        missions.collect_reward,
         draws.enter_draw,
         draws.show_proof,
         card.show_history,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -11,17 +11,16 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
 from litestar.response import Redirect
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ledger.reading import Balance, Expiring, balance, expiring, read_place, write_place
 from loyalty.campaigns.missions.mission import MISSION_PREFIX
-from loyalty.campaigns.missions.progress import MissionOpenError, Progress, collect, note_visit, progress_of
+from loyalty.campaigns.missions.progress import Progress, note_visit, progress_of
 from loyalty.kit.clock import utc_now
 from loyalty.kit.errors import InvalidInputError
-from loyalty.kit.ids import parse_public_id, public_id
+from loyalty.kit.ids import public_id
 from loyalty.kit.programme import Programme
 from loyalty.members.card_token import issue_token
 from loyalty.members.consent import MARKETING_SMS, agrees, current_consents, record_consent
@@ -30,7 +29,7 @@ from loyalty.members.profile import Profile, ProfileFields, read_profile, update
 from loyalty.web.benefit_words import conditions, gives, read_names
 from loyalty.web.forms import read_form, see_other
 from loyalty.web.i18n import Formats, Translator
-from loyalty.web.member import consents, draws
+from loyalty.web.member import consents, draws, missions
 from loyalty.web.member.history import Line
 from loyalty.web.member.history_reading import read_history
 from loyalty.web.member.visitor import Visitor, read_visitor
@@ -39,7 +38,6 @@ from loyalty.web.qr import qr_svg
 from loyalty.web.rendering import language_of, page
 from loyalty.web.security.sessions import COOKIES, close_session, end_cookie
 from loyalty.web.state import Services
-from redemption.benefits.errors import MemberLimitError, OutOfBenefitsError
 from redemption.benefits.templates import list_templates
 from redemption.benefits.wallet import Benefit, mark_seen, wallet
 from tiers.reading import Standing, standing
@@ -96,11 +94,18 @@ async def show_card(request: Request[Any, Any, Any], services: NamedDependency[S
         card=view,
         now=utc_now(),
         mission_id=_mission_id,
+        mission_refused=_reason(request, "mission", missions.REFUSALS),
         draws=view.draws,
-        draw_refused=refused if (refused := request.query_params.get("draw", "")) in draws.REFUSALS else None,
+        draw_refused=_reason(request, "draw", draws.REFUSALS),
         new_key=draws.form_key,
         mission_reward=lambda terms: reward_words(terms, t, benefits=view.benefit_names),
     )
+
+
+def _reason(request: Request[Any, Any, Any], asked: str, reasons: Collection[str]) -> str | None:
+    """Why what the member asked for just now was refused, where the address says so."""
+    told = request.query_params.get(asked, "")
+    return told if told in reasons else None
 
 
 def _mission_id(progress: Progress) -> str:
@@ -151,29 +156,6 @@ async def _read_wallet(
         )
         for benefit in held
     ]
-
-
-@post("/me/missions/{mission_id:str}", include_in_schema=False, status_code=303)
-async def collect_reward(
-    request: Request[Any, Any, Any], services: NamedDependency[Services], mission_id: FromPath[str]
-) -> Response[Any]:
-    """Give the reward of a mission that is complete; where it is not, the card says how far it is.
-
-    Where no benefit is left for it, the reward waits on the card until there is.
-    """
-    with suppress(MissionOpenError, OutOfBenefitsError, MemberLimitError):
-        async with services.transaction() as connection:
-            visitor = await read_visitor(request, services, connection)
-            if visitor.member is None:
-                return see_other(_SIGN_IN)
-            await collect(
-                connection,
-                programme=visitor.programme,
-                member_id=visitor.member.id,
-                mission_id=parse_public_id(MISSION_PREFIX, mission_id),
-                at=utc_now(),
-            )
-    return see_other(f"{_CARD}#missions")
 
 
 @get("/me/history", include_in_schema=False)

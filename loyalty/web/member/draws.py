@@ -29,7 +29,7 @@ from loyalty.kit.ids import new_id
 from loyalty.members.member import keep_unmerged, person_ids
 from loyalty.web.files import FOR_EVER
 from loyalty.web.forms import read_form, see_other
-from loyalty.web.member.visitor import read_visitor
+from loyalty.web.member.visitor import hold_visitor
 from loyalty.web.rendering import weak
 from loyalty.web.state import Services
 
@@ -93,7 +93,7 @@ async def enter_draw(
     form = await read_form(request, "key", limit=_KEY_LENGTH)
     try:
         async with services.transaction() as connection:
-            visitor = await read_visitor(request, services, connection)
+            visitor = await hold_visitor(request, services, connection)
             if visitor.member is None:
                 return see_other("/join")
             mine = {"programme_id": visitor.programme.id, "member_id": visitor.member.id}

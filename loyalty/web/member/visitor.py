@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.errors import NotFoundError
 from loyalty.kit.programme import Programme
-from loyalty.members.member import Member, get_member
+from loyalty.members.member import Member, get_member, keep_unmerged
 from loyalty.web.security.sessions import COOKIES, read_session
 from loyalty.web.state import Services
 
@@ -46,6 +46,19 @@ async def read_visitor(request: Request[Any, Any, Any], services: Services, conn
     """
     programme = await services.programme(connection)
     return _visitor(request, programme, await _member(request, connection, programme))
+
+
+async def hold_visitor(request: Request[Any, Any, Any], services: Services, connection: AsyncConnection) -> Visitor:
+    """As `read_visitor`, and the member is held: nobody merges or erases it before this transaction ends.
+
+    For what a member is given or buys, which must not land on one who is being merged at the same moment. Raises
+    NotFoundError, UnavailableError.
+    """
+    visitor = await read_visitor(request, services, connection)
+    if visitor.member is None:
+        return visitor
+    held = await keep_unmerged(connection, programme_id=visitor.programme.id, member_id=visitor.member.id)
+    return msgspec.structs.replace(visitor, member=held if held.state == "active" else None)
 
 
 def _visitor(request: Request[Any, Any, Any], programme: Programme, member: Member | None) -> Visitor:

@@ -38,6 +38,7 @@ from loyalty.campaigns.draws.settling import (
     winners_of,
 )
 from loyalty.campaigns.draws.tables import draw_table
+from loyalty.campaigns.missions import mission
 from loyalty.campaigns.missions.mission import BuyTimes, MissionTerms, publish_mission
 from loyalty.campaigns.missions.progress import collect
 from loyalty.kit.clock import utc_now
@@ -133,7 +134,7 @@ async def test_an_entry_is_bought_once_for_its_key_up_to_a_members_limit(fair: F
 
 async def test_a_mission_gives_an_entry_and_places_are_no_more_than_were_said(fair: Fair) -> None:
     draw = await fair.publish(price_points=None, places=3)
-    mission = await publish_mission(
+    published = await publish_mission(
         fair.shop.connection,
         programme_id=fair.shop.programme.id,
         code="m",
@@ -144,7 +145,7 @@ async def test_a_mission_gives_an_entry_and_places_are_no_more_than_were_said(fa
     numbers = []
     for place, member_id in enumerate(members):
         await fair.shop.order(str(place), line(1, 100), member_id=member_id, placed_at=utc_now())
-        asked: dict[str, Any] = {"programme": fair.shop.programme, "mission_id": mission.id, "at": utc_now()}
+        asked: dict[str, Any] = {"programme": fair.shop.programme, "mission_id": published.id, "at": utc_now()}
         if place == 3:
             with pytest.raises(DrawNotOpenError) as refused:
                 await collect(fair.shop.connection, member_id=member_id, **asked)
@@ -155,6 +156,25 @@ async def test_a_mission_gives_an_entry_and_places_are_no_more_than_were_said(fa
         (entry,) = await entries_of(fair.shop.connection, member_ids=[member_id], draw_ids=[draw.id])
         numbers.append((entry.number, entry.source))
     assert numbers == [(1, "mission:m"), (2, "mission:m"), (3, "mission:m")]
+
+
+async def test_a_mission_gives_entries_only_of_a_draw_that_somebody_can_still_enter(fair: Fair) -> None:
+    draw, withdrawn = await fair.publish(), await fair.publish()
+    mine: dict[str, Any] = {"programme_id": fair.shop.programme.id}
+    await withdraw_draw(fair.shop.connection, **mine, draw_id=withdrawn.id)
+    now = utc_now()
+
+    async def begin(code: str, moment: datetime) -> None:
+        fair.monkeypatch.setattr(mission, "utc_now", lambda: moment)
+        terms = MissionTerms(name=NAME, task=BuyTimes(times=1), draw=code)
+        await publish_mission(fair.shop.connection, **mine, code=f"m-{moment.day}", terms=terms, published_by="ann")
+
+    for moment in (now - LATER, now):  # before it opens, and while it is open
+        await begin(draw.code, moment)
+    for code, moment, state in ((draw.code, now + 2 * LATER, "closed"), (withdrawn.code, now, "withdrawn")):
+        with pytest.raises(ConflictError) as refused:
+            await begin(code, moment)
+        assert (refused.value.field, refused.value.members) == ("draw", {"state": state})
 
 
 async def test_what_was_published_is_kept_and_only_a_draw_that_nobody_entered_is_withdrawn(fair: Fair) -> None:
