@@ -26,7 +26,7 @@ from loyalty.campaigns.draws.entering import (
     entries_of,
 )
 from loyalty.kit.ids import new_id
-from loyalty.members.member import keep_unmerged, person_ids
+from loyalty.members.member import person_ids
 from loyalty.web.files import FOR_EVER
 from loyalty.web.forms import read_form, see_other
 from loyalty.web.member.visitor import hold_visitor
@@ -96,14 +96,10 @@ async def enter_draw(
             visitor = await hold_visitor(request, services, connection)
             if visitor.member is None:
                 return see_other("/join")
-            mine = {"programme_id": visitor.programme.id, "member_id": visitor.member.id}
-            member = await keep_unmerged(connection, **mine)
-            if member.state == "erased":
-                return see_other("/join")
             await buy_entry(
                 connection,
                 programme_id=visitor.programme.id,
-                member_id=member.id,
+                member_id=visitor.member.id,
                 draw_id=draw_uuid(draw_id),
                 key=form["key"] or form_key(),
             )

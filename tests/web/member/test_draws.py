@@ -17,7 +17,7 @@ from loyalty.kit.programme import Programme
 from loyalty.members.identity import find
 from loyalty.members.member import Member
 from loyalty.members.merge import merge
-from loyalty.web.member import draws as page
+from loyalty.web.member import visitor as visiting
 from loyalty.web.member.visitor import read_visitor
 from loyalty.web.state import Services
 from tests.web.member.conftest import Browser
@@ -71,7 +71,7 @@ async def test_who_is_merged_while_entering_enters_as_the_survivor(
         return visitor
 
     await browser.get("/me")
-    monkeypatch.setattr(page, "read_visitor", read_and_lose)
+    monkeypatch.setattr(visiting, "read_visitor", read_and_lose)
     await browser.send(f"/me/draws/{draw.public_id}", key="a")
     async with transaction(engine) as connection:
         entries = await entries_of(connection, member_ids=[absorbed.id, survivor.id], draw_ids=[draw.id])

@@ -161,7 +161,7 @@ async def test_a_mission_gives_an_entry_and_places_are_no_more_than_were_said(fa
 async def test_a_mission_gives_entries_only_of_a_draw_that_somebody_can_still_enter(fair: Fair) -> None:
     draw, withdrawn = await fair.publish(), await fair.publish()
     mine: dict[str, Any] = {"programme_id": fair.shop.programme.id}
-    await withdraw_draw(fair.shop.connection, **mine, draw_id=withdrawn.id)
+    await withdraw_draw(fair.shop.connection, **mine, draw_id=withdrawn.id, withdrawn_by="ann")
     now = utc_now()
 
     async def begin(code: str, moment: datetime) -> None:
