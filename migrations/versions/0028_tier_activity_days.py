@@ -10,7 +10,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0028_tier_activity_days"
-down_revision = "0030_hold_accounts"
+down_revision = "0027_hold_accounts"
 branch_labels = None
 depends_on = None
 

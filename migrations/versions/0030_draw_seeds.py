@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0034_draw_seeds"
-down_revision = "0031_prize_draws"
+revision = "0030_draw_seeds"
+down_revision = "0029_prize_draws"
 branch_labels = None
 depends_on = None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0031_prize_draws"
+revision = "0029_prize_draws"
 down_revision = "0028_tier_activity_days"
 branch_labels = None
 depends_on = None

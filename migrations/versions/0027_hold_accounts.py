@@ -6,8 +6,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0030_hold_accounts"
-down_revision = "0032_requests"
+revision = "0027_hold_accounts"
+down_revision = "0026_requests"
 branch_labels = None
 depends_on = None
 
@@ -22,7 +22,7 @@ REWARDS = (
     "ALTER TABLE mission_reward ALTER COLUMN ledger_sequence DROP NOT NULL",
 )
 
-SQL = Path(__file__).parents[1] / "sql" / "0030_hold_accounts.sql"
+SQL = Path(__file__).parents[1] / "sql" / "0027_hold_accounts.sql"
 
 
 def upgrade() -> None:

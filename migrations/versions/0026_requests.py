@@ -6,7 +6,7 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0032_requests"
+revision = "0026_requests"
 down_revision = "0025_effects"
 branch_labels = None
 depends_on = None
@@ -15,7 +15,7 @@ SQL = Path(__file__).parents[1] / "sql"
 
 
 def upgrade() -> None:
-    op.get_bind().exec_driver_sql((SQL / "0032_requests.sql").read_text(encoding="utf-8"))
+    op.get_bind().exec_driver_sql((SQL / "0026_requests.sql").read_text(encoding="utf-8"))
     op.execute("REVOKE EXECUTE ON FUNCTION ledger.post_items FROM PUBLIC")
 
 

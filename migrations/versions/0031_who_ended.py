@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0033_who_ended"
-down_revision = "0034_draw_seeds"
+revision = "0031_who_ended"
+down_revision = "0030_draw_seeds"
 branch_labels = None
 depends_on = None
 
