@@ -427,30 +427,36 @@ async def _take_back(
             await note_bonus_taken_back(connection, bonus, points=points)
         if bonus.benefit_id is not None and plan.after.whole:
             given.append((bonus.member_id, bonus.benefit_id))
-    unbought = {f"spend:{order.currency}": plan.amount_minor, "orders": plan.after.whole and not order.refunds.whole}
-    activities = [
-        Activity(
-            member_id=payer_id,
-            metric=metric,
-            amount=-int(amount),
-            counts_at=order.placed_at,
-            happened_at=moment,
-            cause=source,
-        )
-        for metric, amount in unbought.items()
-        if amount
-    ]
     await take_back(
         connection,
         programme_id=channel.programme_id,
         take_backs=take_backs,
-        activities=activities,
+        activities=_no_longer_bought(order, plan, payer_id, moment=moment, cause=source),
     )
     for member_id, benefit_id in given:
         # What was used already, is locked at a till or was given away stays as it is.
         with suppress(BenefitUsedError, BenefitNotUsableError):
             await revoke(connection, member_id=member_id, benefit_id=benefit_id, by=Doer(channel_id=channel.id))
     return dict(taken_back)
+
+
+def _no_longer_bought(
+    order: BookedOrder, plan: _Plan, payer_id: UUID, *, moment: datetime, cause: str
+) -> list[Activity]:
+    """What the refund takes off the spend and the orders that count towards tiers, on the day of the purchase."""
+    unbought = {f"spend:{order.currency}": plan.amount_minor, "orders": plan.after.whole and not order.refunds.whole}
+    return [
+        Activity(
+            member_id=payer_id,
+            metric=metric,
+            amount=-int(amount),
+            counts_at=order.placed_at,
+            happened_at=moment,
+            cause=cause,
+        )
+        for metric, amount in unbought.items()
+        if amount
+    ]
 
 
 async def _insert(
