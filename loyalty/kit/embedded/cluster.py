@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,8 @@ _BUILTIN_LOCALE_VERSION: Final = 17
 
 _PREPARATION: Final = "data.new-"
 
+_CONTAINER_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
+
 _SETTINGS: Final = {
     # What is acknowledged is on the disk.
     "fsync": "on",
@@ -28,10 +31,10 @@ _SETTINGS: Final = {
     # Reached through the socket alone; who wants TCP sets an address here and a password for the role.
     "listen_addresses": "",
     "max_connections": "100",
-    "shared_buffers": "128MB",
-    "effective_cache_size": "1GB",
     "random_page_cost": "1.1",
-    "max_wal_size": "1GB",
+    # A tier review of everybody, or a busy hour, writes a gigabyte within seconds: one checkpoint then follows another,
+    # and each makes every page that is touched after it go into the log whole.
+    "max_wal_size": "4GB",
     # Nothing in /dev/shm: containers give it 64 MB, and systemd empties it when the user logs out.
     "dynamic_shared_memory_type": "mmap",
     "min_dynamic_shared_memory": "16MB",
@@ -47,6 +50,26 @@ _SETTINGS: Final = {
 
 CHILD_ENVIRONMENT: Final = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 """All that PostgreSQL sees of our environment: no PG… or LC_… variable of the caller's may change what it does."""
+
+
+def caches(memory: int) -> dict[str, str]:
+    """PostgreSQL's own cache, of a machine with so many bytes: an eighth, since we live beside others.
+
+    At least PostgreSQL's default, which is enough to try things out. At most 2 GB, which holds what postings read of a
+    million members; more is only more to touch for the first time. The planner is told that the system's cache holds
+    as much again.
+    """
+    megabytes = memory // 8 // 2**20
+    own = min(max(megabytes, 128), 2048)
+    return {"shared_buffers": f"{own}MB", "effective_cache_size": f"{max(2 * own, 1024)}MB"}
+
+
+def memory_bytes() -> int:
+    """What this machine has, or this container may use."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError, ValueError):  # no control group, or one without a limit ("max")
+        return min(memory, int(_CONTAINER_LIMIT.read_text()))
+    return memory
 
 
 def data_argument(folder: Path, account: Account | None) -> str:
@@ -70,7 +93,8 @@ def create(layout: Layout, programs: Programs, account: Account | None, server_l
     if temporary:
         temporary.own(folder)
     data = data_argument(folder, temporary)
-    settings = [part for name, value in _SETTINGS.items() for part in ("--set", f"{name}={value}")]
+    chosen = {**_SETTINGS, **caches(memory_bytes())}
+    settings = [part for name, value in chosen.items() for part in ("--set", f"{name}={value}")]
     # Nobody but the server's account and root can enter the socket's folder; over TCP a password is asked for.
     trust = ["--auth-local=trust", "--auth-host=scram-sha-256"]
     locale = ["--encoding=UTF8", "--locale=C"]

@@ -9,6 +9,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from loyalty.kit.embedded import cluster
+from loyalty.kit.embedded.cluster import caches, memory_bytes
 from loyalty.kit.embedded.layout import Layout
 from loyalty.kit.embedded.locks import Deadline, FileLock, exclusive
 from loyalty.kit.embedded.log import open_log, tail, trim_log
@@ -115,3 +117,24 @@ def test_a_process_is_told_from_its_remains() -> None:
     os.waitpid(child, 0)
     assert not runs(child)
     assert runs(os.getpid())
+
+
+@pytest.mark.parametrize(
+    ("memory_mb", "buffers"),
+    [(512, "128MB"), (1_024, "128MB"), (2_048, "256MB"), (4_000, "500MB"), (8_192, "1024MB"), (262_144, "2048MB")],
+)
+def test_its_own_cache_is_an_eighth_of_the_memory_within_bounds(memory_mb: int, buffers: str) -> None:
+    chosen = caches(memory_mb * 2**20)
+    assert chosen["shared_buffers"] == buffers
+    assert int(chosen["effective_cache_size"].removesuffix("MB")) >= 2 * int(buffers.removesuffix("MB"))
+
+
+@pytest.mark.parametrize(("limit", "least"), [("67108864\n", 64 * 2**20), ("max\n", None), (None, None)])
+def test_a_containers_limit_counts_as_its_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str | None, least: int | None
+) -> None:
+    monkeypatch.setattr(cluster, "_CONTAINER_LIMIT", tmp_path / "memory.max")
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(limit)
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert memory_bytes() == (least or whole)
