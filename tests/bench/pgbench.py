@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,8 +69,17 @@ def run(
 class Load:
     """A load that goes on beside what is measured. When it has ended, `window` says how it fared meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
         self.ended: list[tuple[float, float]] = []
+
+    def pause(self) -> None:
+        """Stop the clients where they are; their sessions stay. What is under way ends in a moment."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let the clients go on. What they waited for meanwhile has ended then, and took long."""
+        self._process.send_signal(signal.SIGCONT)
 
     def window(self, start: float, end: float) -> Run:
         """The transactions that ended between two moments of `time.time()`."""
@@ -86,12 +96,13 @@ def load(
         *words, database = command(url, scripts, clients=clients, variables=variables)
         length = ["-T", str(most_seconds), "-l", f"--log-prefix={folder}/log"]
         process = subprocess.Popen([*words, *length, database], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        running = Load()
+        running = Load(process)
         try:
             yield running
             ended_early = process.poll() is not None
         finally:
             process.terminate()
+            running.resume()
             _, said = process.communicate()
         if ended_early:
             raise RuntimeError(said.decode())

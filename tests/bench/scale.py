@@ -7,6 +7,7 @@ measures a size that takes a minute or two; `python -m tests.bench scale --membe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import statistics
 import sys
 import time
@@ -27,7 +28,7 @@ from ledger.closing import close_books
 from ledger.sweep import Swept, sweep
 from loyalty.kit.db import create_engine, libpq_address, transaction
 from loyalty.kit.migrate import migrate
-from tests.bench.pgbench import SQL, Run, load, run
+from tests.bench.pgbench import CLIENTS, SQL, Load, Run, load, run
 from tests.bench.report import Measure
 from tests.roles import application_login
 
@@ -42,6 +43,7 @@ POSTINGS = ("mixed_earn", "mixed_spend")
 READS = 400
 CLOSING_MARGIN_SECONDS = 61
 PAGE = 50
+TURN_SECONDS = 2
 
 Session = psycopg.Connection[tuple[Any, ...]]
 
@@ -52,6 +54,8 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     members: int
     seconds: int
     rounds: int
+    turns: int
+    warming: int
 
     @property
     def expiring(self) -> int:
@@ -67,7 +71,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 def measure(url: str, *, members: int = 50_000) -> list[Measure]:
     """Everything here at one size."""
     full = members >= FULL
-    size = Size(members=members, seconds=10 if full else 4, rounds=3)
+    size = Size(members=members, seconds=10 if full else 4, rounds=3, turns=15, warming=120 if full else 4)
     with _database(url, members, size.expiring) as large:
         long, short = _long_history(large, size)
         loaded_at = time.time()
@@ -130,38 +134,68 @@ def _fill(url: str, members: int, expiring: int) -> None:
 
 
 def _posting(small: str, large: str, size: Size) -> list[Measure]:
-    """Earns and spends of one each, in turns against the small and the large database."""
+    """Earns and spends of one each, in turns against the small and the large database.
+
+    The sessions stay, as those of a pool do, and have a while to get to know their database. Turns are short and many,
+    since a machine with neighbours has slow moments that last longer than they do.
+    """
     say(f"posting against {SMALL:,} and {size.members:,} members")
-    runs: dict[str, list[Run]] = {small: [], large: []}
-    with psycopg.connect(small, autocommit=True) as one, psycopg.connect(large, autocommit=True) as other:
+    urls = {small: SMALL, large: size.members}
+    turns: dict[str, list[tuple[float, float]]] = {small: [], large: []}
+    with contextlib.ExitStack() as stack:
+        one = stack.enter_context(psycopg.connect(small, autocommit=True))
+        other = stack.enter_context(psycopg.connect(large, autocommit=True))
+        loads: dict[str, Load] = {}
+        for url, members in urls.items():
+            running = load(application_login(url), *POSTINGS, clients=CLIENTS, variables={"members": members})
+            loads[url] = stack.enter_context(running)
+            time.sleep(size.warming if url == large else TURN_SECONDS)
+            loads[url].pause()
         before, wal_bytes = _Counters.of(other), 0
-        for _ in range(size.rounds):
-            for url, members in ((small, SMALL), (large, size.members)):
-                one.execute("CHECKPOINT")
+        for _ in range(size.turns):
+            for url in urls:
                 started = _wal_position(one)
-                variables = {"members": members}
-                runs[url].append(run(application_login(url), *POSTINGS, seconds=size.seconds, variables=variables))
+                turns[url].append(_turn(loads[url]))
                 wal_bytes += _wal_position(one) - started if url == large else 0
         after = _Counters.of(other)
-    baseline, posted = _median_pair(runs[small], runs[large])
-    count = sum(len(each.latencies_ms) for each in runs[large])
+    runs = {url: [loads[url].window(*turn) for turn in turns[url]] for url in urls}
+    posted = sum(len(each.latencies_ms) for each in runs[large])
+    baseline, measured = _median_pair(runs[small], runs[large])
     return [
         Measure(
             name=f"one posting among {size.members:,} members, 16 clients",
-            rate=posted.rate,
+            rate=measured.rate,
             baseline=f"{SMALL:,} members",
             baseline_rate=baseline.rate,
             goal=0.8,
             notes={
                 "entries": f"{size.members * ENTRIES:,}",
-                "p50 ms": f"{posted.percentile(0.5):.1f}",
-                "p99 ms": f"{posted.percentile(0.99):.1f}",
-                "WAL bytes": f"{wal_bytes / count:,.0f}",
+                "turns": _spread([big.rate / few.rate for few, big in zip(runs[small], runs[large], strict=True)]),
+                "p50 ms": f"{measured.percentile(0.5):.1f}",
+                "p99 ms": f"{measured.percentile(0.99):.1f}",
+                "WAL bytes": f"{wal_bytes / posted:,.0f}",
                 "HOT updates of accounts": after.hot_share(before),
-                "rows of lots written beside accounts, a posting": f"{(after.filed - before.filed) / count:.2f}",
+                "rows of lots written beside accounts, a posting": f"{(after.filed - before.filed) / posted:.2f}",
             },
         )
     ]
+
+
+def _turn(clients: Load) -> tuple[float, float]:
+    """Let clients post for a turn: from when those have ended that waited since the last one, until it ends."""
+    clients.resume()
+    time.sleep(0.25)
+    started = time.time()
+    time.sleep(TURN_SECONDS)
+    ended = time.time()
+    clients.pause()
+    time.sleep(0.1)
+    return started, ended
+
+
+def _spread(ratios: list[float]) -> str:
+    low, _, high = statistics.quantiles(ratios, n=4)
+    return f"{len(ratios)}, half of them between {low:.2f} and {high:.2f}"
 
 
 def _wal_position(connection: Session) -> int:
