@@ -1,7 +1,7 @@
 """Deciding about many members at once: the rules of `tiers.deciding` as SQL, compiled from the policy's own trees.
 
 What comes out is the text of one query whose rows are decisions. Whoever runs it decides what becomes of them: written
-under lock, kept as proposals, or only counted. All values in the text are the policy's (checked codes and integers),
+under lock, or only counted. All values in the text are the policy's (checked codes and integers),
 days, moments and ids; it has no parameters, so that it can be put into any other statement as it is.
 
 The query is a nest of subqueries and not a chain of WITH: those are read twice, and PostgreSQL would then neither run
@@ -27,10 +27,6 @@ from tiers.windows import first_day_sql
 Occasion = Literal["due", "start", "warn"]
 """`due`: reviews whose time has come. `start`: a version takes force. `warn`: how a review to come would end."""
 
-Half = Literal[0, 1]
-HALVES: Final[tuple[Half, Half]] = (0, 1)
-"""Members are in one or the other by their ids."""
-
 _FENCE: Final = "OFFSET 0"
 """Ends each subquery. Without it PostgreSQL puts each into the next, and every expression into each of its uses: a row
 then costs ten milliseconds. It takes nothing from parallel plans."""
@@ -44,10 +40,10 @@ _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # (SQLA
 class Bulk:
     """One policy's decisions at one moment, as SQL.
 
-    `members` is a condition on `member_tier m`; of the ladder it is asked here. `graced` says that some may be in
-    their grace, or that the policy gives one. With `points_since` the points earned since that day are in `points`.
-    `strangers` says that no policy is in force yet: members are those who did anything, each in the first tier.
-    `dates` are the days of those members where all have the same; with `half` only one half of them is asked about.
+    `members` is a condition on `member_tier m`; of the ladder it is asked here. `listed` is the text of an array of
+    members, in place of it, and what makes a batch cheap: all that they did is then found in an index. With
+    `points_since` the points earned since that day are in `points`. `strangers` says that no policy is in force yet:
+    members are those who did anything, each in the first tier. `dates` are the days of members who all have the same.
     """
 
     def __init__(
@@ -57,11 +53,10 @@ class Bulk:
         occasion: Occasion,
         moment: datetime,
         members: str = "true",
-        graced: bool = True,
+        listed: str | None = None,
         points_since: date | None = None,
         strangers: bool = False,
         dates: SharedDates | None = None,
-        half: Half | None = None,
     ) -> None:
         self.rules = rules
         self.policy = rules.policy
@@ -69,11 +64,11 @@ class Bulk:
         self.zone = quote(rules.time_zone)
         self.moment = moment_sql(moment)
         self.dates = dates
-        self.half = half
-        self.members = members if dates is None else f"({members}) AND {dates.members}"
+        self.listed = None if listed is None else f"ANY ({quote(listed)}::uuid[])"
+        chosen = members if self.listed is None else f"m.member_id = {self.listed}"
+        self.members = f"({chosen})" if dates is None else f"({chosen}) AND {dates.members}"
         self.tiers = range(len(rules.policy.tiers))
-        if dates is not None:
-            graced = dates.valid_until != dates.grace_end <= moment
+        graced = dates is None or dates.valid_until != dates.grace_end <= moment
         waits = rules.policy.upgrade != "at_once"
         due = (CLOSED, *((GRACED,) if graced else ()), *((EVE,) if waits else ()), TODAY)
         self.readings: Sequence[str] = {"due": due, "start": (TODAY,), "warn": (CLOSED,)}[occasion]
@@ -83,8 +78,8 @@ class Bulk:
     def decided(self) -> str:
         """The decisions, as a query whose columns are DECIDED; `kind` NULL where only dates are set."""
         columns = {
+            "row_id": "j.row_id",
             "member_id": "j.member_id",
-            "was_sequence": "j.change_sequence",
             "kind": "j.kind",
             "from_tier": "j.tier_code",
             "reasons": f"CASE WHEN j.kind IS NULL THEN NULL ELSE {reasons_sql(self)} END",
@@ -128,21 +123,20 @@ class Bulk:
         places = " ".join(f"WHEN {quote(tier.code)} THEN {at}" for at, tier in enumerate(self.policy.tiers))
         formers = f"CASE m.former_tier {places} ELSE {self._by_rank('m.former_rank')} END"
         return f"""
-            SELECT m.*, CASE m.tier_code {places} ELSE {self._by_rank("m.tier_rank")} END AS place,
+            SELECT m.*, {self._row_id()} AS row_id,
+                CASE m.tier_code {places} ELSE {self._by_rank("m.tier_rank")} END AS place,
                 {formers} AS former_place, greatest(m.changed_at, {self.moment}) AS moment
             FROM {self._source()} m
             WHERE {self._whose()}
             {_FENCE}
         """
 
+    def _row_id(self) -> str:
+        return "CAST(NULL AS tid)" if self.strangers else "m.ctid"
+
     def _whose(self) -> str:
         code, programme = quote(self.policy.code), quote(str(self.rules.version.programme_id))
-        half = self._half("m.member_id")
-        return f"m.programme_id = {programme} AND m.ladder_code = {code} AND {half} AND {self.members}"
-
-    def _half(self, member_id: str) -> str:
-        """Compared and not taken modulo: of that PostgreSQL expects one row in two hundred, and plans accordingly."""
-        return "true" if self.half is None else f"uuid_hash({member_id}) {'<' if self.half == 0 else '>='} 0"
+        return f"m.programme_id = {programme} AND m.ladder_code = {code} AND {self.members}"
 
     def _source(self) -> str:
         if not self.strangers:
@@ -231,18 +225,30 @@ class Bulk:
         listed = ", ".join(f"{value} AS {name}" for name, value in columns.items())
         return f"SELECT p.*, {listed} FROM ({self._people()}) p {_FENCE}"
 
+    def shared_first_day(self, letter: str, index: int) -> date:
+        """The first day of a sum, where all members' days are the same."""
+        dates = self._shared
+        days = {EVE: dates.first_days_eve, TODAY: dates.first_days_today}
+        return days.get(letter, dates.first_days_closed)[index]
+
+    def shared_last_day(self, letter: str) -> date:
+        """The last day of a reading's sums, where all members' days are the same."""
+        dates = self._shared
+        days = {CLOSED: dates.close_day, EVE: dates.eve, TODAY: dates.today}
+        return days[letter] if letter in days else self.rules.day_of(dates.grace_end) - timedelta(days=1)
+
+    @property
+    def _shared(self) -> SharedDates:
+        assert self.dates is not None  # noqa: S101  (whoever asks has seen it)
+        return self.dates
+
     def _first_day(self, letter: str, index: int) -> str:
         """The first day of a sum, over the columns of people with their days."""
-        if self.dates is None:
-            return f"d.{self.firsts(letter)}f{index}"
-        days = {EVE: self.dates.first_days_eve, TODAY: self.dates.first_days_today}
-        return day_sql(days.get(letter, self.dates.first_days_closed)[index])
+        own = f"d.{self.firsts(letter)}f{index}"
+        return own if self.dates is None else day_sql(self.shared_first_day(letter, index))
 
     def _last_day(self, letter: str) -> str:
-        if self.dates is None:
-            return f"d.{letter}l"
-        days = {CLOSED: self.dates.close_day, EVE: self.dates.eve, TODAY: self.dates.today}
-        return day_sql(days[letter] if letter in days else self.rules.day_of(self.dates.grace_end) - timedelta(days=1))
+        return f"d.{letter}l" if self.dates is None else day_sql(self.shared_last_day(letter))
 
     def _first(self, measure: Measure, day: str) -> str:
         return first_day_sql(
@@ -283,10 +289,9 @@ class Bulk:
         """Whose sums are asked for. Where dates are shared nothing of a member is needed to sum what they did."""
         if self.dates is None:
             return f"JOIN ({self._dated()}) d ON d.member_id = a.member_id WHERE true"
-        ours = f"a.programme_id = {quote(str(self.rules.version.programme_id))} AND {self._half('a.member_id')}"
-        if self.occasion == "start":  # it asks about everybody
-            return f"WHERE {ours}"
-        return f"WHERE {ours} AND a.member_id IN (SELECT m.member_id FROM member_tier m WHERE {self._whose()})"
+        if self.listed is not None:  # nothing but the index is read where only its columns are asked about
+            return f"WHERE a.member_id = {self.listed}"
+        return f"WHERE a.programme_id = {quote(str(self.rules.version.programme_id))}"
 
     def _aggregate(self, letter: str, index: int, measure: Measure) -> str:
         within = f"a.day BETWEEN {self._first_day(letter, index)} AND {self._last_day(letter)}"

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _NOT_DECIDED: Final = ("member_id", "ladder_code", "programme_id", "joined_on")
 STATE: Final = tuple(field for field in TierState.__struct_fields__ if field not in _NOT_DECIDED)
 """The columns of `member_tier` that a decision sets, as its rows have them."""
-DECIDED: Final = ("member_id", "was_sequence", "kind", "from_tier", "reasons", *STATE)
-"""The columns of a decision."""
+DECIDED: Final = ("row_id", "member_id", "kind", "from_tier", "reasons", *STATE)
+"""The columns of a decision. `row_id` is where the member's row lies, for whoever has locked it."""
 
 
 def state_sql(bulk: Bulk) -> dict[str, str]:
@@ -135,13 +135,23 @@ def _reason(bulk: Bulk, condition: Reach, index: int) -> str:
         "at_least": condition.at_least,
     }
     value = _picked(bulk, {letter: f"j.{letter}v{index}" for letter in bulk.readings})
-    first_day = _picked(bulk, {letter: f"j.{bulk.firsts(letter)}f{index}" for letter in bulk.readings})
-    last_day = _picked(bulk, {letter: f"j.{letter}l" for letter in bulk.readings})
     stated_text = quote(msgspec.json.encode(stated).decode().removesuffix("}") + ',"value":')
-    return (
-        f"""{stated_text} || {value} || ',"first_day":' || {_day_json(f"nullif({first_day}, {day_sql(BEGINNING)})")}"""
-        f""" || ',"last_day":' || {_day_json(last_day)} || '}}'"""
-    )
+    return f"{stated_text} || {value} || {_days(bulk, index)}"
+
+
+def _days(bulk: Bulk, index: int) -> str:
+    """The end of a reason. Where all members' days are the same it is a constant for each reading."""
+    if bulk.dates is not None:
+        alike: dict[str, str] = {}
+        for letter in bulk.readings:
+            begins = bulk.shared_first_day(letter, index)
+            days = {"first_day": None if begins == BEGINNING else begins, "last_day": bulk.shared_last_day(letter)}
+            alike[letter] = quote("," + msgspec.json.encode(days).decode().removeprefix("{"))
+        return _picked(bulk, alike)
+    first = _picked(bulk, {letter: f"j.{bulk.firsts(letter)}f{index}" for letter in bulk.readings})
+    last = _picked(bulk, {letter: f"j.{letter}l" for letter in bulk.readings})
+    first_day = _day_json(f"nullif({first}, {day_sql(BEGINNING)})")
+    return f"""',"first_day":' || {first_day} || ',"last_day":' || {_day_json(last)} || '}}'"""
 
 
 def _day_json(day: str) -> str:

@@ -1,8 +1,7 @@
 """Review: the way down. A tier whose time is over is confirmed, given grace, or lowered, as its policy says.
 
-One member is reviewed by `tiers.deciding`, many by the same rules as SQL (`tiers.bulk`). Reviews of many are written in
-batches whose members are locked first. Where many are due at once, as on 1 January, one pass over all activity
-(`tiers.proposals`) decides about most of them before.
+One member is reviewed by `tiers.deciding`, many by the same rules as SQL, in batches whose members are locked first
+(`tiers.bulk_batches`).
 """
 
 from __future__ import annotations
@@ -10,29 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, Self
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from loyalty.kit.db import transaction
-from tiers.bulk import Bulk
-from tiers.bulk_dates import SharedDates, moment_sql
+from tiers.bulk_batches import BATCH_SIZE, Written, read_batch, work_through, write_batch
+from tiers.bulk_dates import moment_sql
 from tiers.changes import TierChange
-from tiers.deciding import Rules, decide_review, not_before
+from tiers.deciding import decide_review, not_before
 from tiers.policies import DEFAULT_LADDER
-from tiers.proposals import LOCKED_AT_ONCE, Written, among, pass_over, write_decided
 from tiers.states import load_rules, lock, roll_up, write
-from tiers.tables import member_tier_table
-from tiers.versions import get_version, list_versions, note
 
 REVIEW_CAUSE: Final = "review"
-REVIEWERS: Final = 2
-"""Batches that are reviewed at once."""
-MANY: Final = 20_000
-"""From so many due members on, one pass over all activity is cheaper than looking each of them up."""
 
 
 class ReviewTotals(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +35,11 @@ class ReviewTotals(msgspec.Struct, frozen=True, kw_only=True):
     upgrade: int = 0
     downgrade: int = 0
     grant_ended: int = 0
+
+    @classmethod
+    def of(cls, counted: Counter[str]) -> Self:
+        """From counts as `Written` has them."""
+        return cls(**{field: counted[field] for field in cls.__struct_fields__})
 
 
 async def review_member(
@@ -81,7 +76,7 @@ async def review_due(
     *,
     programme_id: UUID,
     moment: datetime,
-    limit: int = LOCKED_AT_ONCE,
+    limit: int = BATCH_SIZE,
     ladder_code: str = DEFAULT_LADDER,
 ) -> Written:
     """Review up to `limit` members due at `moment`, those due longest first, in the caller's transaction.
@@ -91,24 +86,8 @@ async def review_due(
     Who is due is written in the member's own row, so a review that stops half way goes on where it stopped, and two
     at once share the work (rows that another one holds are skipped).
     """
-    rules = await load_rules(connection, programme_id=programme_id, ladder_code=ladder_code, moment=moment)
-    if rules is None:
-        return Written(members=0, kinds=Counter())
-    columns = member_tier_table.c
-    due = (
-        select(columns.member_id)
-        .filter_by(programme_id=programme_id, ladder_code=ladder_code)
-        .where(columns.review_at <= moment)
-        .order_by(columns.review_at, columns.member_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    # A statement of its own: the next one sees what was posted before these locks.
-    members = (await connection.scalars(due)).all()
-    if not members:
-        return Written(members=0, kinds=Counter())
-    bulk = Bulk(rules, occasion="due", moment=moment, members=among(members))
-    return await write_decided(connection, rules, bulk.decided(), cause=REVIEW_CAUSE)
+    walk = _Walk(programme_id=programme_id, ladder_code=ladder_code, moment=moment, limit=limit)
+    return await walk.step(connection) or Written()
 
 
 async def review_all(
@@ -116,146 +95,53 @@ async def review_all(
     *,
     programme_id: UUID,
     moment: datetime,
-    batch_size: int = LOCKED_AT_ONCE,
+    batch_size: int = BATCH_SIZE,
     ladder_code: str = DEFAULT_LADDER,
-    many: int = MANY,
 ) -> ReviewTotals:
-    """Review everybody due at `moment`, one transaction a batch; `many` of them by one pass over all activity."""
-    done = await _review_many(engine, programme_id, ladder_code, moment, many=many)
+    """Review everybody due at `moment`, one transaction a batch.
 
-    async def review_the_rest() -> Counter[str]:
-        counted = Counter[str]()
-        while True:
-            async with transaction(engine) as connection:
-                batch = await review_due(
-                    connection, programme_id=programme_id, moment=moment, limit=batch_size, ladder_code=ladder_code
-                )
-            if batch.members == 0:
-                return counted
-            counted += batch.counted
-
-    async with asyncio.TaskGroup() as group:
-        reviewers = [group.create_task(review_the_rest()) for _ in range(REVIEWERS)]
-    return _totals(sum((reviewer.result() for reviewer in reviewers), done))
-
-
-def _totals(done: Counter[str]) -> ReviewTotals:
-    return ReviewTotals(**{field: done[field] for field in ReviewTotals.__struct_fields__})
-
-
-async def start_versions(
-    engine: AsyncEngine, *, programme_id: UUID, moment: datetime, ladder_code: str = DEFAULT_LADDER
-) -> ReviewTotals | None:
-    """Let a version that took force meet the members, once, as its `at_start` says. None where none is waiting.
-
-    A start that is broken off begins again: whom it moved already stays where they are.
+    It walks along all who are due until it reviews nobody: the second time it meets those whom a posting held the first
+    time, and those who have missed several reviews. Whoever is held then too is still due.
     """
-    async with transaction(engine) as connection:
-        versions = await list_versions(connection, programme_id=programme_id, ladder_code=ladder_code)
-        new = next((each for each in versions if each.state == "in_force" and each.started_at is None), None)
-        if new is None or new.effective_at is None or new.effective_at > moment:
-            return None
-        rules = await load_rules(connection, programme_id=programme_id, ladder_code=ladder_code, moment=moment)
-        assert rules is not None  # noqa: S101  (one is in force)
-        await connection.execute(_BEGIN, _beginning(rules))
-    cause = f"policy:{new.version}"
-    dates = SharedDates.find(rules, moment=moment, valid_until=None)
-    done = await pass_over(engine, rules, "start", moment, cause=cause, members="true", dates=dates)
-    if dates is not None:
-        others = f"NOT ({dates.members})"
-        done += await pass_over(engine, rules, "start", moment, cause=cause, members=others)
-    async with transaction(engine) as connection:
-        found = await get_version(connection, programme_id=programme_id, version=new.version, ladder_code=ladder_code)
-        if found.started_at is None:
-            await connection.execute(
-                _STARTED, {"programme_id": programme_id, "code": ladder_code, "version": new.version}
-            )
-            await note(
-                connection,
-                programme_id,
-                ladder_code,
-                version=new.version,
-                revision=new.revision,
-                action="started",
-                by="system:review",
-            )
-    return _totals(done)
-
-
-_STARTED: Final = text("""
-    UPDATE ladder_version SET started_at = clock_timestamp()
-    WHERE programme_id = :programme_id AND ladder_code = :code AND version = :version
-""")
-
-_BEGIN: Final = text("""
-    INSERT INTO member_tier (
-        member_id, ladder_code, programme_id, tier_code, tier_rank, ladder_version, change_sequence, joined_on)
-    SELECT a.member_id, :code, :programme_id, :tier_code, :tier_rank, :version, 0,
-        CAST(s.joined_at AT TIME ZONE :time_zone AS date)
-    FROM (SELECT DISTINCT member_id FROM tier_activity WHERE programme_id = :programme_id) a
-    LEFT JOIN tier_membership s ON s.member_id = a.member_id
-    WHERE NOT EXISTS (SELECT FROM member_tier m WHERE m.member_id = a.member_id AND m.ladder_code = :code)
-    ON CONFLICT DO NOTHING
-""")
-"""Rows for members whose activity was counted while there was no policy."""
-
-
-def _beginning(rules: Rules) -> dict[str, Any]:
-    base = rules.policy.base
-    return {
-        "programme_id": rules.version.programme_id,
-        "code": rules.policy.code,
-        "tier_code": base.code,
-        "tier_rank": base.rank,
-        "version": rules.version.version,
-        "time_zone": rules.time_zone,
-    }
-
-
-async def _review_many(
-    engine: AsyncEngine, programme_id: UUID, ladder_code: str, moment: datetime, *, many: int
-) -> Counter[str]:
-    """Review most of those due, if they are `many`: first those whose tier ends on the same day, if they are most."""
     done = Counter[str]()
-    async with transaction(engine) as connection:
-        rules = await load_rules(connection, programme_id=programme_id, ladder_code=ladder_code, moment=moment)
-        due = await _count_due(connection, programme_id, ladder_code, moment)
-    if rules is None:
-        return done
-    for dates in (_dates_of_most(rules, due, moment), None):
-        if due.total() < many:
-            break
-        done += await pass_over(
-            engine,
-            rules,
-            "due",
-            moment,
-            cause=REVIEW_CAUSE,
-            members=f"m.review_at <= {moment_sql(moment)}",
-            dates=dates,
+    while True:
+        walk = _Walk(programme_id=programme_id, ladder_code=ladder_code, moment=moment, limit=batch_size)
+        counted = await work_through(engine, walk.step)
+        done += counted
+        if not counted["reviewed"]:
+            return ReviewTotals.of(done)
+
+
+class _Walk:
+    """One walk along those who are due, in the order in which they are; whoever is held by others is passed by.
+
+    It begins each time where it has come to. From the start it would each time pass all whom it has reviewed, because
+    an index keeps what was due until it is vacuumed.
+    """
+
+    def __init__(self, *, programme_id: UUID, ladder_code: str, moment: datetime, limit: int) -> None:
+        self._programme_id, self._ladder_code, self._moment = programme_id, ladder_code, moment
+        self._limit = limit
+        self._from = "true"
+        self._turn = asyncio.Lock()
+
+    async def step(self, connection: AsyncConnection) -> Written | None:
+        """Review the next ones in the caller's transaction; None where there are none."""
+        rules = await load_rules(
+            connection, programme_id=self._programme_id, ladder_code=self._ladder_code, moment=self._moment
         )
-        if dates is None:
-            break
-        del due[dates.valid_until]
-    return done
-
-
-def _dates_of_most(rules: Rules, due: Counter[datetime | None], moment: datetime) -> SharedDates | None:
-    """The days of those whose tier ends at the same moment as that of most members; None where that is too few."""
-    (until, members) = max(due.items(), key=lambda each: each[1], default=(None, 0))
-    if until is None or until > moment or 2 * members < due.total():
-        return None
-    return SharedDates.find(rules, moment=moment, valid_until=until)
-
-
-async def _count_due(
-    connection: AsyncConnection, programme_id: UUID, ladder_code: str, moment: datetime
-) -> Counter[datetime | None]:
-    """How many are due, by when their tier ends; of those in their grace, by None."""
-    columns = member_tier_table.c
-    until = case((columns.grace_until.is_(None), columns.valid_until))
-    query = select(until.label("ends"), func.count().label("members")).filter_by(
-        programme_id=programme_id, ladder_code=ladder_code
-    )
-    rows = await connection.execute(query.where(columns.review_at <= moment).group_by(until))
-    return Counter({row.ends: row.members for row in rows})
+        if rules is None:
+            return None
+        async with self._turn:
+            batch = await read_batch(
+                connection,
+                rules,
+                "due",
+                self._moment,
+                where=f"m.review_at <= {moment_sql(self._moment)} AND {self._from}",
+                choice=f"ORDER BY m.review_at, m.member_id LIMIT {self._limit} FOR UPDATE SKIP LOCKED",
+            )
+            if batch.reached is None:
+                return None
+            self._from = f"(m.review_at, m.member_id) > ({moment_sql(batch.reached)}, '{batch.last}')"
+        return await write_batch(connection, rules, "due", self._moment, batch, cause=REVIEW_CAUSE)

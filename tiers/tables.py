@@ -131,7 +131,10 @@ tier_activity_table: Final = Table(
     ),
     postgresql_with={"fillfactor": 90},
 )
-"""What counted towards a metric on one day of the programme's calendar, refunds already taken off."""
+"""What counted towards a metric on one day of the programme's calendar, refunds already taken off.
+
+The key includes `amount`, which SQLAlchemy has no word for: sums are read from it alone.
+"""
 
 tier_merge_table: Final = Table(
     "tier_merge",
@@ -218,22 +221,3 @@ tier_warning_table: Final = Table(
     Index(None, "programme_id", "ladder_code", "warned_at", "member_id"),
 )
 """Who was found to be about to miss a review, and by how much: one warning for each time a tier would end."""
-
-tier_proposal_table: Final = Table(
-    "tier_proposal",
-    metadata,
-    Column("run_id", Uuid, primary_key=True),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    Column("member_id", Uuid, nullable=False),
-    Column("was_sequence", Integer, nullable=False),
-    Column("kind", Text),
-    Column("from_tier", Text, nullable=False),
-    Column("reasons", JSONB),
-    *(
-        Column(name, column.type, nullable=True)
-        for name, column in member_tier_table.c.items()
-        if name not in ("member_id", "ladder_code", "programme_id", "joined_on")
-    ),
-    prefixes=["UNLOGGED"],
-)
-"""Decisions of a review in bulk, until its batches have written them; what a crash leaves is worth nothing."""

@@ -9,7 +9,8 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from loyalty.kit.db import transaction
-from tiers.review import ReviewTotals, review_all, start_versions
+from tiers.review import ReviewTotals, review_all
+from tiers.starting import start_versions
 from tiers.versions import list_ladders
 from tiers.warnings import warn_members
 

@@ -26,11 +26,19 @@ _PROBE: Final = text("SELECT 1")
 
 
 async def fetch(
-    connection: AsyncConnection, statement: LiteralString, parameters: Sequence[Any] | Mapping[str, Any] = ()
+    connection: AsyncConnection,
+    statement: LiteralString,
+    parameters: Sequence[Any] | Mapping[str, Any] = (),
+    *,
+    once: bool = False,
 ) -> Rows:
-    """The rows of a statement, within the connection's transaction. Raises DBAPIError."""
+    """The rows of a statement, within the connection's transaction. Raises DBAPIError.
+
+    One that is said `once`, never again with the same words, is not kept: the driver counts how often it has seen the
+    last hundred of a connection, however long they are.
+    """
     async with _driver(connection) as driver:
-        return await (await driver.execute(statement, parameters)).fetchall()
+        return await (await driver.execute(statement, parameters, prepare=False if once else None)).fetchall()
 
 
 class Session:

@@ -44,9 +44,10 @@ BEGIN
             SELECT FROM member_tier m WHERE m.member_id = n.member_id AND m.ladder_code = p_ladder)
         ORDER BY n.member_id
         ON CONFLICT DO NOTHING;
-        SELECT json_agg(locked) INTO v_states FROM (
-            SELECT * FROM member_tier m WHERE m.member_id = ANY (p_members) AND m.ladder_code = p_ladder
-            ORDER BY m.member_id FOR UPDATE
+        -- What is counted here counts on every ladder: a review of another one waits for it, or we for the review.
+        SELECT json_agg(locked) FILTER (WHERE locked.ladder_code = p_ladder) INTO v_states FROM (
+            SELECT * FROM member_tier m WHERE m.member_id = ANY (p_members)
+            ORDER BY m.member_id, m.ladder_code FOR UPDATE
         ) AS locked;
         -- What a sum over days can come to at most.
         SELECT json_agg(json_build_array(member_id, metric, most)) INTO v_bounds FROM (

@@ -165,7 +165,10 @@ def _load(session: psycopg.Connection[Any], programme_id: UUID, members: int) ->
     session.execute("ALTER TABLE tier_activity DROP CONSTRAINT tier_activity_pkey")
     session.execute(_ACTIVITY, bound)
     session.execute("SET maintenance_work_mem = '512MB'")
-    session.execute("ALTER TABLE tier_activity ADD CONSTRAINT tier_activity_pkey PRIMARY KEY (member_id, metric, day)")
+    session.execute(
+        "ALTER TABLE tier_activity ADD CONSTRAINT tier_activity_pkey PRIMARY KEY (member_id, metric, day)"
+        " INCLUDE (amount)"
+    )
     session.execute(_STATES, bound)
     for table in ("tier_activity", "member_tier"):
         session.execute(f"VACUUM (ANALYZE, FREEZE) {table}")

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from loyalty.kit.programme import Programme
@@ -18,6 +19,7 @@ from tiers.qualification import evaluate, record
 from tiers.reading import Standing, history, standing
 from tiers.review import review_member
 from tiers.rules import GrowthMetric, Metric
+from tiers.tables import member_tier_table
 from tiers.windows import RollingMonthsWindow, Window
 
 TIERS = [
@@ -79,6 +81,11 @@ class Club:
         """What an order does: roll up, then evaluate."""
         await self.record(day, amount, metric, member)
         return await self.evaluate(day, member=member)
+
+    async def lock(self, member: UUID) -> None:
+        """Hold a member as a posting does, until the transaction ends."""
+        row = select(member_tier_table.c.member_id).filter_by(member_id=member)
+        await self.connection.execute(row.with_for_update())
 
     async def review(self, day: str, member: UUID | None = None) -> list[TierChange]:
         return await review_member(

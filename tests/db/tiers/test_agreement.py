@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from loyalty.kit.driver import uuid_array
 from loyalty.kit.programme import programme_table
 from loyalty.members.tables import member_table
 from tests.factories import make_programme
-from tiers.bulk import HALVES, Bulk, Occasion
+from tiers.bulk import Bulk, Occasion
 from tiers.bulk_dates import SharedDates
 from tiers.bulk_states import STATE
 from tiers.changes import Reason
@@ -32,6 +33,7 @@ from tiers.policies import (
     Tier,
     TierPolicy,
 )
+from tiers.reading import history
 from tiers.review import review_due
 from tiers.rules import (
     AllOf,
@@ -210,14 +212,35 @@ class Story:
     async def review(self) -> None:
         await self.compare("warn")
         for _ in range(60):
-            await self.compare("due")
+            single = await self.compare("due")
             batch = await review_due(self.connection, programme_id=self.programme_id, moment=self.now)
+            assert batch.members == len(single)
+            await self.compare_written(single)
             if not batch.members:
                 return
         raise AssertionError("a review never ends")
 
-    async def compare(self, occasion: Occasion) -> None:
-        """Both forms of the rules, on the members as they are now."""
+    async def compare_written(self, single: dict[UUID, Any]) -> None:
+        """What a review wrote: everybody's state, and the newest change of those about whom it decided."""
+        rows = await self.connection.execute(select(member_tier_table).filter_by(programme_id=self.programme_id))
+        for state in [read_state(row) for row in rows]:
+            decided = single.get(state.member_id)
+            if decided is None:
+                continue
+            assert {field: getattr(state, field) for field in STATE} == {field: decided[field] for field in STATE}
+            if decided["kind"] is None:
+                continue
+            change, *_ = await history(self.connection, member_id=state.member_id)
+            assert (change.kind, change.cause, list(change.reasons)) == (decided["kind"], "review", decided["reasons"])
+            assert (change.to_tier, change.ladder_version) == (state.tier_code, state.ladder_version)
+            assert (change.at, change.valid_until, change.grace_until) == (
+                state.changed_at,
+                state.valid_until,
+                state.grace_until,
+            )
+
+    async def compare(self, occasion: Occasion) -> dict[UUID, Any]:
+        """Both forms of the rules, on the members as they are now; what Python decides about whom."""
         rules = await load_rules(self.connection, programme_id=self.programme_id, ladder_code="main", moment=self.now)
         assert rules is not None
         rows = await self.connection.execute(select(member_tier_table).filter_by(programme_id=self.programme_id))
@@ -225,7 +248,7 @@ class Story:
         done = await roll_ups(self.connection, rules.metrics, [state.member_id for state in states])
         if occasion == "warn":
             await self.compare_warnings(rules, states, done)
-            return
+            return {}
         single = {}
         for state in states:
             moment = not_before(state, self.now)
@@ -240,11 +263,12 @@ class Story:
         due = f"m.review_at <= '{self.now.isoformat()}'::timestamptz" if occasion == "due" else "true"
         assert await self.decided(Bulk(rules, occasion=occasion, moment=self.now, members=due)) == single
         await self.compare_alike(occasion, rules, due, states, single)
+        return single
 
     async def compare_alike(
         self, occasion: Occasion, rules: Rules, due: str, states: Sequence[TierState], single: dict[UUID, Any]
     ) -> None:
-        """The short form, of members whose days are the same: each group of them in two halves."""
+        """The short form, of members whose days are the same: each group of them."""
         ends = {state.valid_until for state in states if state.valid_until and state.valid_until <= self.now}
         for until in ends if occasion == "due" else {None}:
             dates = SharedDates.find(rules, moment=self.now, valid_until=until)
@@ -256,11 +280,12 @@ class Story:
                 if not_before(state, self.now) == self.now
                 and (until is None or (state.valid_until == until and state.grace_until is None))
             }
-            found: dict[UUID, Any] = {}
-            for half in HALVES:
-                bulk = Bulk(rules, occasion=occasion, moment=self.now, members=due, dates=dates, half=half)
-                found |= await self.decided(bulk)
-            assert found == {member: decided for member, decided in single.items() if member in alike}
+            decided = {member: decided for member, decided in single.items() if member in alike}
+            for bulk in (
+                Bulk(rules, occasion=occasion, moment=self.now, members=due, dates=dates),
+                Bulk(rules, occasion=occasion, moment=self.now, listed=uuid_array([*alike]), dates=dates),
+            ):
+                assert await self.decided(bulk) == decided
 
     async def decided(self, bulk: Bulk) -> dict[UUID, Any]:
         rows = await self.connection.exec_driver_sql(bulk.decided())

@@ -6,8 +6,8 @@ import asyncio
 from collections import Counter
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from loyalty.kit.db import transaction
 from loyalty.kit.programme import Programme
@@ -77,6 +77,53 @@ async def test_a_review_that_stops_half_way_goes_on_where_it_stopped(committed_e
     assert rest.reviewed == 2
 
 
+async def test_an_order_under_way_counts_in_the_review_that_meets_it(committed_engine: AsyncEngine) -> None:
+    """Whoever is being posted to is passed by, and decided about with what was posted."""
+    programme, members = await _silver_members(committed_engine, 5)
+    buyer = members[1]
+    async with committed_engine.connect() as buying:
+        club = Club(buying, programme)
+        await club.lock(buyer)
+        await club.record("2026-01-10", 900, member=buyer)
+        first = await review_all(committed_engine, programme_id=programme.id, moment=at("2026-01-11"))
+        await buying.commit()
+    assert (first.reviewed, first.kept, first.downgrade) == (4, 2, 2)
+    second = await review_all(committed_engine, programme_id=programme.id, moment=at("2026-01-11"))
+    assert (second.reviewed, second.kept, second.downgrade) == (1, 1, 0)
+
+
+async def test_members_whose_days_are_the_same_and_all_others_in_one_batch(committed_engine: AsyncEngine) -> None:
+    """Most tiers end on the same day; two were confirmed later, one is in its grace, and all are decided about."""
+    alike, later, graced = [uuid4() for _ in range(5)], [uuid4() for _ in range(2)], uuid4()
+    async with transaction(committed_engine) as connection:
+        club = Club(connection, await make_programme(connection))
+        await club.publish(make_ladder(grace_days=30), effective_at=at("2024-01-01"))
+        await club.earn("2024-01-05", 500, member=graced)
+        await club.review("2025-01-06", member=graced)
+        for member in alike:
+            await club.earn("2024-02-01", 500, member=member)
+        for member in later:
+            await club.earn("2024-01-20", 500, member=member)
+        await club.record("2025-01-30", 600, member=alike[0])
+        await club.record("2025-01-10", 600, member=later[0])
+    totals = await review_all(committed_engine, programme_id=club.programme.id, moment=at("2025-02-05"))
+    assert (totals.kept, totals.grace, totals.downgrade) == (2, 5, 1)
+    async with transaction(committed_engine) as connection:
+        club = Club(connection, club.programme)
+        assert [kind for kind, *_ in await club.told(graced)] == ["upgrade", "grace", "downgrade"]
+        assert [kind for kind, *_ in await club.told(alike[0])] == ["upgrade", "kept"]
+        assert [kind for kind, *_ in await club.told(later[0])] == ["upgrade", "kept"]
+        assert [kind for kind, *_ in await club.told(later[1])] == ["upgrade", "grace"]
+
+
+async def test_whoever_missed_several_reviews_is_met_again_until_nothing_is_due(committed_engine: AsyncEngine) -> None:
+    programme, _ = await _silver_members(committed_engine, 7)
+    totals = await review_all(committed_engine, programme_id=programme.id, moment=at("2028-01-11"), batch_size=2)
+    assert totals.reviewed == 7 + totals.kept  # who was kept once is due again
+    again = await review_all(committed_engine, programme_id=programme.id, moment=at("2028-01-11"))
+    assert again.reviewed == 0
+
+
 async def test_a_review_of_a_programme_without_a_ladder_has_nothing_to_do(club: Club) -> None:
     assert await club.review("2026-01-11") == []
 
@@ -124,3 +171,9 @@ async def test_a_review_is_made_by_the_version_in_force_and_pinned_to_it(club: C
     (kept,) = await club.review("2026-01-11")
 
     assert (kept.kind, kept.reasons[0].at_least, kept.ladder_version) == ("kept", 300, second.version)
+
+
+async def test_the_key_of_activity_has_the_amount_in_it(connection: AsyncConnection) -> None:
+    """Nothing else would tell that it was lost: reviews would only take three times as long."""
+    index = await connection.scalar(text("SELECT pg_get_indexdef('tier_activity_pkey'::regclass)"))
+    assert index.endswith("(member_id, metric, day) INCLUDE (amount)")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import msgspec
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from loyalty.kit.clock import utc_now
 from loyalty.kit.db import transaction
+from loyalty.kit.programme import Programme
 from tests.db.tiers.conftest import Club, make_ladder
 from tests.factories import make_programme
-from tiers import versions
+from tiers import starting, versions
 from tiers.policies import TierPolicy
-from tiers.review import start_versions
-from tiers.rules import AllOf, GrowthMetric, OrdersMetric, Reach
+from tiers.rules import AllOf, GrowthMetric, OrdersMetric, Reach, SpendMetric
 from tiers.simulation import find_simulation, preview, simulate_version
-from tiers.tables import member_tier_table, tier_activity_table, tier_change_table
+from tiers.starting import start_versions
+from tiers.tables import ladder_version_table, member_tier_table, tier_activity_table, tier_change_table
 from tiers.windows import RollingMonthsWindow
 
 YEAR = RollingMonthsWindow(months=12)
@@ -97,6 +101,83 @@ async def test_what_was_simulated_is_what_happens_and_only_then(committed_engine
         assert Counter(tiers.all()) == {"member": 4, "gold": 1, "black": 1}
         kept = await find_simulation(connection, programme_id=programme_id, version=draft.version)
         assert kept == stored
+
+
+async def test_a_version_meets_everybody_whatever_the_size_of_its_batches(
+    committed_engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whom it does not move is not written."""
+    monkeypatch.setattr(starting, "BATCH_SIZE", 2)
+    club, _ = await _town(committed_engine)
+    async with transaction(committed_engine) as connection:
+        draft = await versions.create_draft(
+            connection, programme_id=club.programme.id, policy=stricter(), title="", by="li.na"
+        )
+        await versions.publish_draft(connection, programme_id=club.programme.id, version=draft.version, by="li.na")
+    done = await start_versions(committed_engine, programme_id=club.programme.id, moment=utc_now())
+    assert done is not None
+    assert (done.reviewed, done.downgrade) == (2, 2)
+
+
+async def test_a_start_that_is_broken_off_and_begins_again_lowers_nobody_twice(committed_engine: AsyncEngine) -> None:
+    """By steps: whoever was gold and is silver now is not to be a member after the second time."""
+    programme, gold = await _gold_by_steps(committed_engine)
+    first = await start_versions(committed_engine, programme_id=programme.id, moment=utc_now())
+    async with transaction(committed_engine) as connection:
+        begun = ladder_version_table.update().filter_by(programme_id=programme.id).values(started_at=None)
+        await connection.execute(begun)
+    second = await start_versions(committed_engine, programme_id=programme.id, moment=utc_now())
+    assert first is not None
+    assert second is not None
+    assert (first.downgrade, second.downgrade) == (1, 0)
+    async with transaction(committed_engine) as connection:
+        assert (await Club(connection, programme).told(gold))[-1] == ("downgrade", "gold", "silver")
+
+
+async def test_a_start_waits_for_an_order_under_way_and_decides_with_it(committed_engine: AsyncEngine) -> None:
+    programme, gold = await _gold_by_steps(committed_engine)
+    async with committed_engine.connect() as buying, committed_engine.connect() as watching:
+        club = Club(buying, programme)
+        await club.lock(gold)
+        started = asyncio.create_task(start_versions(committed_engine, programme_id=programme.id, moment=utc_now()))
+        await _until_somebody_waits(watching)
+        await club.record(utc_now().date().isoformat(), 2_000, metric="spend:CNY", member=gold)
+        await buying.commit()
+        done = await started
+    assert done is not None
+    assert done.downgrade == 0
+
+
+async def _gold_by_steps(engine: AsyncEngine) -> tuple[Programme, UUID]:
+    """Somebody gold by growth, and a version by spend that has not met them yet."""
+    gold = uuid4()
+    by_spend = make_ladder(metric=SpendMetric(currency="CNY")).policy()
+    async with transaction(engine) as connection:
+        club = Club(connection, await make_programme(connection))
+        await club.publish(make_ladder(), effective_at=utc_now() - timedelta(days=300))
+        await club.earn((utc_now() - timedelta(days=100)).date().isoformat(), 1_500, member=gold)
+        draft = await versions.create_draft(
+            connection,
+            programme_id=club.programme.id,
+            policy=msgspec.structs.replace(by_spend, downgrade="one_step", at_start="place_all"),
+            title="",
+            by="li.na",
+        )
+        await versions.publish_draft(connection, programme_id=club.programme.id, version=draft.version, by="li.na")
+    return club.programme, gold
+
+
+async def _until_somebody_waits(connection: AsyncConnection) -> None:
+    """Until a session of this database waits for a row's lock."""
+    waiting = text("""
+        SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid')
+    """)
+    for _ in range(1_000):
+        if await connection.scalar(waiting):
+            return
+        await connection.rollback()  # within a transaction it would see the same again and again
+        await asyncio.sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 async def test_before_there_is_a_policy_all_who_did_anything_are_in_the_first_tier(club: Club) -> None:
