@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from loyalty.kit.clock import utc_now
@@ -17,6 +17,7 @@ from loyalty.kit.db import transaction
 from loyalty.kit.programme import Programme
 from tests.db.tiers.conftest import Club, make_ladder
 from tests.factories import make_programme
+from tests.waiting import until_somebody_waits
 from tiers import starting, versions
 from tiers.policies import TierPolicy
 from tiers.rules import AllOf, GrowthMetric, OrdersMetric, Reach, SpendMetric
@@ -136,11 +137,11 @@ async def test_a_start_that_is_broken_off_and_begins_again_lowers_nobody_twice(c
 
 async def test_a_start_waits_for_an_order_under_way_and_decides_with_it(committed_engine: AsyncEngine) -> None:
     programme, gold = await _gold_by_steps(committed_engine)
-    async with committed_engine.connect() as buying, committed_engine.connect() as watching:
+    async with committed_engine.connect() as buying:
         club = Club(buying, programme)
         await club.lock(gold)
         started = asyncio.create_task(start_versions(committed_engine, programme_id=programme.id, moment=utc_now()))
-        await _until_somebody_waits(watching)
+        await until_somebody_waits(committed_engine, started)
         await club.record(utc_now().date().isoformat(), 2_000, metric="spend:CNY", member=gold)
         await buying.commit()
         done = await started
@@ -165,19 +166,6 @@ async def _gold_by_steps(engine: AsyncEngine) -> tuple[Programme, UUID]:
         )
         await versions.publish_draft(connection, programme_id=club.programme.id, version=draft.version, by="li.na")
     return club.programme, gold
-
-
-async def _until_somebody_waits(connection: AsyncConnection) -> None:
-    """Until a session of this database waits for a row's lock."""
-    waiting = text("""
-        SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid')
-    """)
-    for _ in range(1_000):
-        if await connection.scalar(waiting):
-            return
-        await connection.rollback()  # within a transaction it would see the same again and again
-        await asyncio.sleep(0.01)
-    raise AssertionError("nobody waits")
 
 
 async def test_before_there_is_a_policy_all_who_did_anything_are_in_the_first_tier(club: Club) -> None:

@@ -48,6 +48,7 @@ from redemption.benefits.stock import set_stock
 from redemption.benefits.wallet import wallet
 from tests.db.campaigns.gifts import publish_gift
 from tests.db.channels.orders.conftest import Shop, line, open_shop
+from tests.waiting import until_somebody_waits
 
 NAME = {"zh": "抽奖", "en": "Draw"}
 POINTS = {"code": "points", "name": NAME, "count": 3, "points": 500}
@@ -343,9 +344,6 @@ async def test_a_draw_that_fails_keeps_no_other_waiting(
     assert [lost.public_id in record.getMessage() for record in caplog.records] == [True]
 
 
-_WAITING = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
-
-
 async def test_a_request_that_comes_twice_at_once_enters_once(
     committed_engine: AsyncEngine, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,9 +362,7 @@ async def test_a_request_that_comes_twice_at_once_enters_once(
         async with committed_engine.begin() as connection:
             entry = await fair.enter(draw, connection=connection)
             again = asyncio.create_task(enter_again(draw))
-            async with committed_engine.connect() as looking, asyncio.timeout(10):
-                while not await looking.scalar(_WAITING):
-                    await looking.rollback()
+            await until_somebody_waits(committed_engine)
         assert await again == entry
     async with committed_engine.begin() as connection:
         fair.shop.connection = connection

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ledger import audit
@@ -26,8 +25,7 @@ from redemption.checkout.quoting import Wish
 from redemption.checkout.record import parts_of
 from redemption.record import Redemption, lock_redemption
 from tests.db.channels.orders.conftest import Shop, line, open_shop
-
-_WAITING = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+from tests.waiting import until_somebody_waits
 
 
 class Counter:
@@ -76,10 +74,7 @@ class Counter:
 
     async def _wait_for(self, booked: asyncio.Future[Any]) -> None:
         """Until it waits for a lock."""
-        async with self.engine.connect() as looking:
-            while not await looking.scalar(_WAITING):
-                assert not booked.done()
-                await looking.rollback()
+        await until_somebody_waits(self.engine, booked)
 
     async def assert_books(self, spendable: int) -> None:
         async with transaction(self.engine) as connection:

@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from ledger.tables import account_table
@@ -18,8 +17,7 @@ from loyalty.kit.clock import utc_now
 from loyalty.kit.crypto import Keyring
 from tests.db.campaigns.bonus.conftest import CampaignShop
 from tests.db.channels.orders.conftest import line, open_shop
-
-_WAITING = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+from tests.waiting import until_somebody_waits
 
 
 async def test_a_campaign_gives_while_points_of_the_member_are_on_their_way(
@@ -37,9 +35,7 @@ async def test_a_campaign_gives_while_points_of_the_member_are_on_their_way(
     async def give_later(*args: Any, **named: Any) -> Any:
         if not between.is_set():
             between.set()
-            async with committed_engine.connect() as looking:
-                while not await looking.scalar(_WAITING):
-                    await looking.rollback()
+            await until_somebody_waits(committed_engine)
         return await give(*args, **named)
 
     monkeypatch.setattr("loyalty.channels.orders.accepting.give", give_later)
