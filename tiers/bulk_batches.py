@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -28,6 +28,13 @@ BATCH_SIZE: Final = 2_000
 """How many members a transaction locks: it holds them for some tens of milliseconds."""
 SESSIONS: Final = 2
 """How many batches are under way at once."""
+
+
+_ORDERS: Final[Mapping[Occasion, Sequence[str]]] = {
+    "due": ("review_at", "member_id"),
+    "start": ("member_id",),
+}
+"""In which order members are read and locked."""
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -56,12 +63,13 @@ class Batch(msgspec.Struct, frozen=True):
 async def read_batch(
     connection: AsyncConnection, rules: Rules, occasion: Occasion, moment: datetime, *, where: str, choice: str
 ) -> Batch:
-    """The members of `member_tier m` whom a condition names, as `choice` orders, limits and locks them."""
+    """The members of `member_tier m` whom a condition names, in its order; `choice` limits and locks them."""
     code, programme = quote(rules.policy.code), quote(str(rules.version.programme_id))
     at = moment_sql(moment)
     # A version that takes force asks nobody when their tier would have ended.
     ends = at if occasion == "start" else "CASE WHEN m.grace_until IS NULL THEN m.valid_until END"
-    order = "member_id DESC" if occasion == "start" else "review_at DESC, member_id DESC"
+    order = _ORDERS[occasion]
+    last_first = ", ".join(f"{column} DESC" for column in order)
     ((*columns,),) = await fetch(
         connection,
         f"""
@@ -69,17 +77,43 @@ async def read_batch(
             SELECT m.member_id, m.review_at,
                 CASE WHEN m.changed_at IS NULL OR m.changed_at <= {at} THEN {ends} END AS ends
             FROM member_tier m WHERE m.programme_id = {programme} AND m.ladder_code = {code} AND {where}
-            {choice}
+            ORDER BY {", ".join(order)} {choice}
         ), most AS MATERIALIZED (SELECT mode() WITHIN GROUP (ORDER BY ends) AS until FROM batch)
         SELECT count(*), count(*) FILTER (WHERE ends = until), min(until),
             CAST(array_agg(member_id) FILTER (WHERE ends = until) AS text),
             CAST(array_agg(member_id) FILTER (WHERE ends IS DISTINCT FROM until OR ends IS NULL) AS text),
-            max(review_at), (array_agg(member_id ORDER BY {order}))[1]
+            max(review_at), (array_agg(member_id ORDER BY {last_first}))[1]
         FROM batch, most
         """,
         once=True,
     )
     return Batch(*columns)
+
+
+class Walk:
+    """A walk along members of `member_tier m`, batch by batch, for sessions that take turns.
+
+    Each batch begins where the one before has ended. From the start each would pass all who were written, because an
+    index keeps what was due until it is vacuumed.
+    """
+
+    def __init__(self, occasion: Occasion, moment: datetime, *, where: str, choice: str) -> None:
+        self.occasion, self.moment = occasion, moment
+        self._where, self._choice = where, choice
+        self._beyond = "true"
+        self._turn = asyncio.Lock()
+
+    async def next_batch(self, connection: AsyncConnection, rules: Rules) -> Batch | None:
+        """The next members, as `choice` limits and locks them; None where there are none."""
+        async with self._turn:
+            where = f"{self._where} AND {self._beyond}"
+            batch = await read_batch(connection, rules, self.occasion, self.moment, where=where, choice=self._choice)
+            if batch.last is None:
+                return None
+            self._beyond = f"m.member_id > '{batch.last}'"
+            if self.occasion == "due" and batch.reached is not None:
+                self._beyond = f"(m.review_at, m.member_id) > ({moment_sql(batch.reached)}, '{batch.last}')"
+        return batch
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ One member is reviewed by `tiers.deciding`, many by the same rules as SQL, in ba
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final, Self
 from uuid import UUID
@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from tiers.bulk_batches import BATCH_SIZE, Written, read_batch, work_through, write_batch
+from tiers.bulk_batches import BATCH_SIZE, Walk, Written, work_through, write_batch
 from tiers.bulk_dates import moment_sql
 from tiers.changes import TierChange
 from tiers.deciding import decide_review, not_before
@@ -86,8 +86,8 @@ async def review_due(
     Who is due is written in the member's own row, so a review that stops half way goes on where it stopped, and two
     at once share the work (rows that another one holds are skipped).
     """
-    walk = _Walk(programme_id=programme_id, ladder_code=ladder_code, moment=moment, limit=limit)
-    return await walk.step(connection) or Written()
+    step = _step(_walk(moment, limit), programme_id, ladder_code)
+    return await step(connection) or Written()
 
 
 async def review_all(
@@ -105,43 +105,25 @@ async def review_all(
     """
     done = Counter[str]()
     while True:
-        walk = _Walk(programme_id=programme_id, ladder_code=ladder_code, moment=moment, limit=batch_size)
-        counted = await work_through(engine, walk.step)
+        counted = await work_through(engine, _step(_walk(moment, batch_size), programme_id, ladder_code))
         done += counted
         if not counted["reviewed"]:
             return ReviewTotals.of(done)
 
 
-class _Walk:
-    """One walk along those who are due, in the order in which they are; whoever is held by others is passed by.
+def _walk(moment: datetime, limit: int) -> Walk:
+    """Along those who are due; whoever is held by others is passed by."""
+    due = f"m.review_at <= {moment_sql(moment)}"
+    return Walk("due", moment, where=due, choice=f"LIMIT {limit} FOR UPDATE SKIP LOCKED")
 
-    It begins each time where it has come to. From the start it would each time pass all whom it has reviewed, because
-    an index keeps what was due until it is vacuumed.
-    """
 
-    def __init__(self, *, programme_id: UUID, ladder_code: str, moment: datetime, limit: int) -> None:
-        self._programme_id, self._ladder_code, self._moment = programme_id, ladder_code, moment
-        self._limit = limit
-        self._from = "true"
-        self._turn = asyncio.Lock()
-
-    async def step(self, connection: AsyncConnection) -> Written | None:
+def _step(walk: Walk, programme_id: UUID, ladder_code: str) -> Callable[[AsyncConnection], Awaitable[Written | None]]:
+    async def step(connection: AsyncConnection) -> Written | None:
         """Review the next ones in the caller's transaction; None where there are none."""
-        rules = await load_rules(
-            connection, programme_id=self._programme_id, ladder_code=self._ladder_code, moment=self._moment
-        )
-        if rules is None:
+        rules = await load_rules(connection, programme_id=programme_id, ladder_code=ladder_code, moment=walk.moment)
+        batch = await walk.next_batch(connection, rules) if rules is not None else None
+        if rules is None or batch is None:
             return None
-        async with self._turn:
-            batch = await read_batch(
-                connection,
-                rules,
-                "due",
-                self._moment,
-                where=f"m.review_at <= {moment_sql(self._moment)} AND {self._from}",
-                choice=f"ORDER BY m.review_at, m.member_id LIMIT {self._limit} FOR UPDATE SKIP LOCKED",
-            )
-            if batch.reached is None:
-                return None
-            self._from = f"(m.review_at, m.member_id) > ({moment_sql(batch.reached)}, '{batch.last}')"
-        return await write_batch(connection, rules, "due", self._moment, batch, cause=REVIEW_CAUSE)
+        return await write_batch(connection, rules, "due", walk.moment, batch, cause=REVIEW_CAUSE)
+
+    return step

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -13,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from loyalty.kit.db import transaction
 from loyalty.kit.driver import fetch, uuid_array
-from tiers.bulk_batches import BATCH_SIZE, Batch, Written, bulks, read_batch, work_through, write_batch
+from tiers.bulk_batches import BATCH_SIZE, Walk, Written, bulks, read_batch, work_through, write_batch
 from tiers.bulk_dates import moment_sql
 from tiers.deciding import Rules
 from tiers.policies import DEFAULT_LADDER
@@ -62,29 +61,22 @@ class _Start:
     def __init__(self, rules: Rules, moment: datetime, *, cause: str) -> None:
         self._rules, self._moment, self._cause = rules, moment, cause
         self._unmet = _not_met(rules)
-        self._from = "true"
-        self._turn = asyncio.Lock()
+        self._walk = Walk("start", moment, where=self._unmet, choice=f"LIMIT {BATCH_SIZE}")
 
     async def step(self, connection: AsyncConnection) -> Written | None:
         """Start the next members; None where there are none."""
-        async with self._turn:
-            batch = await self._read(connection, self._from, f"ORDER BY m.member_id LIMIT {BATCH_SIZE}")
-            if batch.last is None:
-                return None
-            self._from = f"m.member_id > '{batch.last}'"
+        batch = await self._walk.next_batch(connection, self._rules)
+        if batch is None:
+            return None
         moved: list[UUID] = []
         for bulk in bulks(self._rules, "start", self._moment, batch):
             rows = await fetch(connection, f"SELECT d.member_id FROM ({bulk.decided()}) d", once=True)
             moved += [member_id for (member_id,) in rows]
         if not moved:
             return Written()
-        listed = f"m.member_id = ANY ({quote(uuid_array(moved))}::uuid[])"
-        locked = await self._read(connection, listed, "ORDER BY m.member_id FOR UPDATE")
+        unmet = f"{self._unmet} AND m.member_id = ANY ({quote(uuid_array(moved))}::uuid[])"
+        locked = await read_batch(connection, self._rules, "start", self._moment, where=unmet, choice="FOR UPDATE")
         return await write_batch(connection, self._rules, "start", self._moment, locked, cause=self._cause)
-
-    async def _read(self, connection: AsyncConnection, where: str, choice: str) -> Batch:
-        unmet = f"{self._unmet} AND {where}"
-        return await read_batch(connection, self._rules, "start", self._moment, where=unmet, choice=choice)
 
 
 def _not_met(rules: Rules) -> str:
